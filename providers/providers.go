@@ -1,0 +1,333 @@
+// Package providers says what the controllers need of a host and of the store: small
+// interfaces, the facts that they return, and four sentinel errors. Each adapter below
+// this directory implements one of them; providers/fake implements all of them in
+// memory, and providers/conformance holds both to the same specs.
+package providers
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	v1 "deployer/api/v1"
+)
+
+// The four errors at the border. Everything else that an adapter returns is a failure
+// whose effect is unknown, and is treated like ErrUnavailable.
+var (
+	// ErrNotFound: certainly absent. The only error on which anything may be removed.
+	ErrNotFound = errors.New("not found")
+	// ErrNotModified: what the caller already has is current.
+	ErrNotModified = errors.New("not modified")
+	// ErrConflict: somebody else was faster; read again and re-apply.
+	ErrConflict = errors.New("conflict")
+	// ErrUnavailable: the answer is unknown; change nothing that depends on it.
+	ErrUnavailable = errors.New("unavailable")
+)
+
+// Host is everything a service reconciler acts through.
+type Host struct {
+	Closures Closures
+	Units    Units
+	Releases Releases
+	Secrets  Secrets
+	Routes   Routes
+	Prober   Prober
+	States   States
+}
+
+// Objects is the store: manifest, archive, cache and reports.
+type Objects interface {
+	// Get opens an object; the caller closes its Body. An unchanged ETag gives
+	// ErrNotModified, a missing key ErrNotFound, a longer body than MaxBytes an error
+	// while reading.
+	Get(ctx context.Context, key string, o GetOptions) (*Object, error)
+	// Stat is Get without the body.
+	Stat(ctx context.Context, key string) (ObjectInfo, error)
+	// Put writes an object whole or not at all. A lost race is ErrConflict.
+	Put(ctx context.Context, key string, body io.ReadSeeker, o PutOptions) (ObjectInfo, error)
+	// List gives all objects below a prefix, by key.
+	List(ctx context.Context, prefix string) ([]ObjectInfo, error)
+	// Delete removes an object; an absent one is not an error.
+	Delete(ctx context.Context, key string) error
+}
+
+// GetOptions narrow a Get. The zero value asks for everything.
+type GetOptions struct {
+	IfNoneMatch string
+	// MaxBytes bounds the body; 0 is no bound.
+	MaxBytes int64
+	// Offset is the first byte wanted.
+	Offset int64
+}
+
+// PutOptions make a Put conditional.
+type PutOptions struct {
+	// IfMatch is the ETag that must be current.
+	IfMatch string
+	// IfAbsent: the key must not exist.
+	IfAbsent    bool
+	ContentType string
+}
+
+// ObjectInfo describes an object.
+type ObjectInfo struct {
+	Key        string
+	ETag       string
+	Size       int64
+	ModifiedAt time.Time
+}
+
+// Object is an open object.
+type Object struct {
+	ObjectInfo
+	Body io.ReadCloser
+}
+
+// Closures are Nix closures in the local store, and the GC roots that keep them.
+type Closures interface {
+	// Observe tells, for each path, whether it is usable here. One call for many paths.
+	Observe(ctx context.Context, storePaths ...string) (map[string]ClosureFacts, error)
+	// Pull makes the whole closure valid and present, with required signatures. A damaged
+	// path is fetched again. Safe to run twice; resumes.
+	Pull(ctx context.Context, storePath string) error
+	// Roots lists our roots: name to store path, dangling ones included.
+	Roots(ctx context.Context) (map[string]string, error)
+	// Root points the root of that name to the path, which need not exist yet.
+	Root(ctx context.Context, name, storePath string) error
+	// Unroot removes a root; an absent one is not an error.
+	Unroot(ctx context.Context, name string) error
+}
+
+// ClosureFacts are about one store path. Usable needs both.
+type ClosureFacts struct {
+	// Valid: the Nix database knows it.
+	Valid bool
+	// OnDisk: its files are there.
+	OnDisk bool
+	// NarHash as the database has it, sha256:….
+	NarHash string
+}
+
+// UnitSpec is what a slot's unit should be.
+type UnitSpec struct {
+	Service string
+	Slot    v1.Slot
+	// Release, defaulted, as its release.json has it. Nil: there should be no unit.
+	Release *v1.Release
+	// StandbyPort overrides PORT in the standby slot.
+	StandbyPort int
+}
+
+// UnitFacts is what systemd and the unit's files show.
+type UnitFacts struct {
+	// Found: a unit of that name is known to systemd or has a file of ours.
+	Found bool
+	// Ours: its file carries our mark. A unit that is found and not ours is never touched.
+	Ours bool
+	// Current: file, links, drop-ins and loaded properties are what the spec renders to.
+	Current bool
+	// Differs says for people what is not Current: "drop-in override.conf", "masked", ….
+	Differs []string
+	// Active and Sub are systemd's states: active, activating, deactivating, inactive, failed.
+	Active, Sub string
+	// Since is when the unit became active; zero when it is not.
+	Since    time.Time
+	MainPID  int
+	Restarts int
+	// Result, ExitStatus and Signal tell of the last exit: success, exit-code, signal, timeout, ….
+	Result     string
+	ExitStatus int
+	Signal     string
+	// Instance is what the process really runs, by its `revision` credential.
+	Instance     string
+	ControlGroup string
+	// Memory in bytes; nil where the kernel does not account it.
+	Memory *uint64
+}
+
+// Running reports whether a process of the unit is up and past its start.
+func (f UnitFacts) Running() bool { return f.Active == "active" }
+
+// UnitName is one of our units.
+type UnitName struct {
+	Service string
+	Slot    v1.Slot
+}
+
+// Units are the systemd units of services. Only units with our mark are touched;
+// Install and Remove on a foreign one fail with ErrConflict.
+type Units interface {
+	// Observe is cheap: many services share one listing.
+	Observe(ctx context.Context, spec UnitSpec) (UnitFacts, error)
+	// Owned lists the units that carry our mark.
+	Owned(ctx context.Context) ([]UnitName, error)
+	// Install writes the unit and its links and makes systemd load them. It starts nothing.
+	Install(ctx context.Context, spec UnitSpec) error
+	// Start starts the slot, or restarts it when it is active, and waits for the job.
+	// A release that does not come up is a *Fault with Own set.
+	Start(ctx context.Context, service string, slot v1.Slot) error
+	// Stop stops the slot and waits. A unit that does not run is not an error.
+	Stop(ctx context.Context, service string, slot v1.Slot) error
+	// Remove deletes the stopped slot's unit and links. An absent one is not an error.
+	Remove(ctx context.Context, service string, slot v1.Slot) error
+	// Journal gives the last lines of the slot's unit, oldest first.
+	Journal(ctx context.Context, service string, slot v1.Slot, lines int) ([]string, error)
+}
+
+// StagedRelease is a release directory.
+type StagedRelease struct {
+	Instance v1.Instance
+	// Release is defaulted, as staged.
+	Release     v1.Release
+	Commit      string
+	StandbyPort int
+	StagedAt    time.Time
+	// Verdict is nil until there is one.
+	Verdict *v1.Verdict
+}
+
+// ReleaseFacts is what the release directories and pointers of a service show.
+type ReleaseFacts struct {
+	// Staged by Instance.String().
+	Staged map[string]StagedRelease
+	// Pointers name the instance that a start of the slot runs.
+	Pointers map[v1.Slot]string
+	// Upstream is the address in the upstream file; empty when there is none or when it
+	// is not exactly host:port and a newline.
+	Upstream string
+}
+
+// Releases are the release directories, the slot pointers and the upstream files.
+type Releases interface {
+	Observe(ctx context.Context, service string) (ReleaseFacts, error)
+	// Services lists all names that have a release directory or an upstream file.
+	Services(ctx context.Context) ([]string, error)
+	// Stage writes a release directory beside and renames it. Safe to repeat.
+	Stage(ctx context.Context, r StageRequest) error
+	// Point flips a slot's pointer by one rename. An empty instance removes it.
+	Point(ctx context.Context, service string, slot v1.Slot, instance string) error
+	// Shift moves traffic: one rename of the upstream file. Port is on 127.0.0.1.
+	Shift(ctx context.Context, service string, port int) error
+	// Judge makes a verdict durable; nothing may act on it before.
+	Judge(ctx context.Context, service string, v v1.Verdict) error
+	// Discard deletes one release directory, which no pointer may name.
+	Discard(ctx context.Context, service, instance string) error
+	// Forget deletes all that is left of a service: directories, pointers, upstream file.
+	Forget(ctx context.Context, service string) error
+}
+
+// StageRequest is what Stage writes.
+type StageRequest struct {
+	Instance v1.Instance
+	Release  v1.Release
+	Commit   string
+	// Secrets is written to the directory's 0600 copy.
+	Secrets     Secret
+	StandbyPort int
+}
+
+// Secrets are the secrets files on the host.
+type Secrets interface {
+	// Read checks existence, owner and mode, and fingerprints the content with the host's
+	// key. A file that may not be used is a *Fault (SecretsMissing, SecretsExposed, …).
+	// An empty path gives the zero Secret with fingerprint v1.NoSecrets.
+	Read(ctx context.Context, path string) (Secret, error)
+}
+
+// Secret is a secrets file as it was read. It never prints its bytes.
+type Secret struct {
+	Fingerprint string
+	Content     SecretBytes
+}
+
+// Route is how requests reach a service. The upstream is always its upstream file.
+type Route struct {
+	Service string
+	// Domains are the domain and its aliases.
+	Domains []string
+	// Path is the prefix; "/" is everything.
+	Path string
+}
+
+// RouteFacts is what Caddy has for a service.
+type RouteFacts struct {
+	Found bool
+	// Current: exactly what Put would write, in its place.
+	Current bool
+	// Differs says for people what is not.
+	Differs string
+}
+
+// Routes are our routes in Caddy, known by their @id; nothing else is touched.
+type Routes interface {
+	// Observe compares the service's route with want, which may be nil for "none". Many
+	// services share one reading.
+	Observe(ctx context.Context, service string, want *Route) (RouteFacts, error)
+	// Owned lists the services that have a route of ours.
+	Owned(ctx context.Context) ([]string, error)
+	// Put writes the route, never when it is equal. Concurrent calls share one write.
+	Put(ctx context.Context, r Route) error
+	// Remove deletes the service's route; an absent one is not an error.
+	Remove(ctx context.Context, service string) error
+}
+
+// ProbeRequest asks one question of one running slot.
+type ProbeRequest struct {
+	Service string
+	Slot    v1.Slot
+	Type    v1.HealthType
+	Health  v1.Health
+	// Host is the Host header: the service's domain.
+	Host string
+	Port int
+	// ControlGroup of the slot: only a socket that a process in it listens on counts.
+	ControlGroup string
+}
+
+// ProbeResult is the answer, for the decision and for people.
+type ProbeResult struct {
+	OK bool
+	// Reason is a CamelCase word when it is not OK: ConnectionRefused, WrongStatus,
+	// TimedOut, PortTaken (somebody else listens), NotListening, ….
+	Reason string
+	URL    string
+	Answer string
+}
+
+// Prober asks running instances how they are.
+type Prober interface {
+	// Probe returns an error only when the question could not be put; an unwell instance
+	// is an answer.
+	Probe(ctx context.Context, r ProbeRequest) (ProbeResult, error)
+}
+
+// States is the daemon's own memory on disk. Losing it restarts nothing.
+type States interface {
+	// SaveState replaces state.json.
+	SaveState(ctx context.Context, s v1.HostState) error
+	// LoadState gives the last one; an unreadable file is moved aside and is ErrNotFound.
+	LoadState(ctx context.Context) (v1.HostState, error)
+	// Record appends an event; the file is bounded.
+	Record(ctx context.Context, e v1.Event) error
+	// Events lists what is kept, oldest first; an empty service is all of them.
+	Events(ctx context.Context, service string) ([]v1.Event, error)
+	// SaveManifest keeps the last valid manifest, as the store had it.
+	SaveManifest(ctx context.Context, data []byte) error
+	// LoadManifest gives it back; ErrNotFound when there is none.
+	LoadManifest(ctx context.Context) ([]byte, error)
+	// Floor is the highest generation seen of the lineage that this host obeys. It has a
+	// file of its own and survives the loss of state.json.
+	Floor(ctx context.Context) (Floor, error)
+	// RaiseFloor never lowers a generation of the same lineage.
+	RaiseFloor(ctx context.Context, f Floor) error
+	// HostName pins the name that this host answers to: the first one given stays.
+	HostName(ctx context.Context, current string) (pinned string, err error)
+}
+
+// Floor is a lineage and the highest generation seen of it. The zero Floor obeys any.
+type Floor struct {
+	Lineage    string `json:"lineage"`
+	Generation int64  `json:"generation"`
+}
