@@ -106,6 +106,8 @@ type ServiceState struct {
 	// Failures in a row of this service's passes, and when the next try is due.
 	Failures  int        `json:"failures,omitempty"`
 	NextTryAt *time.Time `json:"nextTryAt,omitempty"`
+	// Evidence of the failure that Reason names, with the last 20 journal lines.
+	Evidence *Evidence `json:"evidence,omitempty"`
 	// Verdicts on instances that still have a release directory, newest first.
 	Verdicts []Verdict `json:"verdicts,omitempty"`
 }
