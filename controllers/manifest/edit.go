@@ -1,0 +1,168 @@
+package manifest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	v1 "deployer/api/v1"
+	"deployer/providers"
+)
+
+// EditOptions say who writes and why.
+type EditOptions struct {
+	// By is user@host.
+	By string
+	// Message says why, for people.
+	Message string
+	// AllowMassRemoval lets an edit remove many services at once.
+	AllowMassRemoval bool
+}
+
+// Edited is what an edit did.
+type Edited struct {
+	// Before and After; equal when there was nothing to change, and then nothing was written.
+	Before, After *v1.Manifest
+	// Archive is the name under which Before was kept.
+	Archive string
+	Changed bool
+}
+
+// maxTries bounds how often an edit is applied again after a lost race.
+const maxTries = 60
+
+// Edit reads the manifest, lets edit change a copy, archives what was in force, and
+// writes the copy as the next generation. When somebody else was faster, it reads again
+// and applies the same edit to what is there now: no update is lost. The edit may run
+// several times, and must not keep what it was given.
+func (r *Repository) Edit(ctx context.Context, o EditOptions, edit func(*v1.Manifest) error) (*Edited, error) {
+	conditional, err := r.conditional(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("asking the store for conditional writes: %w", err)
+	}
+	if !conditional {
+		r.warn("the store " + r.storeName + " ignores If-Match: two writers at the same moment can only be noticed afterwards")
+	}
+	for try := range maxTries {
+		done, err := r.tryEdit(ctx, o, conditional, edit)
+		if !errors.Is(err, providers.ErrConflict) {
+			return done, err
+		}
+		if err := pause(ctx, try); err != nil {
+			return nil, err
+		}
+	}
+	return nil, fmt.Errorf("writing the manifest: lost the race against other writers %d times: %w", maxTries, providers.ErrConflict)
+}
+
+// pause waits a random time that grows with the tries, so that writers do not meet again.
+func pause(ctx context.Context, try int) error {
+	longest := min(10*time.Millisecond<<min(try, 6), 500*time.Millisecond)
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(rand.N(longest)):
+		return nil
+	}
+}
+
+func (r *Repository) tryEdit(ctx context.Context, o EditOptions, conditional bool, edit func(*v1.Manifest) error) (*Edited, error) {
+	before, err := r.Read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	after := before.Manifest.Clone()
+	after.Generation++
+	if err := edit(after); err != nil {
+		return nil, err
+	}
+	if sameWishes(before.Manifest, after) {
+		return &Edited{Before: before.Manifest, After: before.Manifest}, nil
+	}
+	if err := r.finish(before, after, o); err != nil {
+		return nil, err
+	}
+	name, err := r.archive(ctx, before)
+	if err != nil {
+		return nil, err
+	}
+	if conditional {
+		_, err = r.put(ctx, Key, after, providers.PutOptions{IfMatch: before.ETag})
+	} else {
+		err = r.putUnconditionally(ctx, after)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &Edited{Before: before.Manifest, After: after, Archive: name, Changed: true}, nil
+}
+
+// finish fills what every write carries, and refuses a result that is not valid.
+func (r *Repository) finish(before *Snapshot, after *v1.Manifest, o EditOptions) error {
+	after.Version = v1.Version
+	after.Generation = before.Manifest.Generation + 1
+	after.Previous = before.Hash
+	after.UpdatedAt = r.now().UTC().Truncate(time.Second)
+	after.UpdatedBy, after.Message = o.By, o.Message
+	if after.Lineage == "" {
+		after.Lineage = newLineage()
+	}
+	if list := after.Validate(); len(list) > 0 {
+		return v1.ErrorList(list)
+	}
+	if o.AllowMassRemoval {
+		return nil
+	}
+	return checkMassRemoval(before.Manifest, after)
+}
+
+// putUnconditionally is for stores that ignore If-Match: archive the new version first,
+// write, read back, compare. Of two writers at the same moment at least one notices, and
+// what the other wrote is in the archive.
+func (r *Repository) putUnconditionally(ctx context.Context, after *v1.Manifest) error {
+	if _, err := r.archive(ctx, &Snapshot{Manifest: after, Hash: after.Hash()}); err != nil {
+		return err
+	}
+	if _, err := r.put(ctx, Key, after, providers.PutOptions{}); err != nil {
+		return err
+	}
+	got, err := r.Read(ctx)
+	if err != nil {
+		return err
+	}
+	if got.Hash != after.Hash() {
+		return fmt.Errorf("writing %s: another writer was there at the same moment: %w", Key, providers.ErrConflict)
+	}
+	return nil
+}
+
+// checkMassRemoval refuses an edit that takes down more than one service and over 30 %
+// of them: such an edit is more often a mistake than a wish.
+func checkMassRemoval(before, after *v1.Manifest) error {
+	gone := 0
+	for _, s := range before.Services {
+		if after.Service(s.Name) == nil {
+			gone++
+		}
+	}
+	if gone <= 1 || gone*10 <= len(before.Services)*3 {
+		return nil
+	}
+	return &providers.Fault{
+		Reason: "MassRemoval",
+		Message: fmt.Sprintf("this would remove %d of %d services at once, so nothing was written; "+
+			"if that is what you want, say --allow-mass-removal", gone, len(before.Services)),
+	}
+}
+
+// sameWishes compares all that people decide, and none of what a write adds.
+func sameWishes(a, b *v1.Manifest) bool {
+	bare := func(m *v1.Manifest) *v1.Manifest {
+		c := m.Clone()
+		c.Generation, c.Previous, c.UpdatedAt, c.UpdatedBy, c.Message = 0, "", time.Time{}, "", ""
+		return c
+	}
+	return bare(a).Hash() == bare(b).Hash()
+}

@@ -1,0 +1,46 @@
+package manifest
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	v1 "deployer/api/v1"
+	"deployer/providers"
+)
+
+// Init writes the first manifest: no services, generation 1, a new lineage. It never
+// overwrites one that is there; that is providers.ErrConflict.
+func (r *Repository) Init(ctx context.Context, o EditOptions) (*v1.Manifest, error) {
+	m := &v1.Manifest{
+		Version: v1.Version, Lineage: newLineage(), Generation: 1, Services: []v1.Service{},
+		UpdatedAt: r.now().UTC().Truncate(time.Second), UpdatedBy: o.By, Message: o.Message,
+	}
+	there := &providers.Fault{
+		Reason: "ManifestExists", Err: providers.ErrConflict,
+		Message: "there is a manifest.json in " + r.storeName + " already, and it was left as it is; look at it with `deploy-manifest show`",
+	}
+	// Looked at first as well, for stores that ignore the condition.
+	switch _, err := r.objects.Stat(ctx, Key); {
+	case err == nil:
+		return nil, there
+	case !errors.Is(err, providers.ErrNotFound):
+		return nil, fmt.Errorf("looking for %s: %w", Key, err)
+	}
+	if _, err := r.put(ctx, Key, m, providers.PutOptions{IfAbsent: true}); errors.Is(err, providers.ErrConflict) {
+		return nil, there
+	} else if err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// newLineage is a random id: 16 hex digits.
+func newLineage() string {
+	b := make([]byte, 8)
+	_, _ = rand.Read(b) // never fails since Go 1.24
+	return hex.EncodeToString(b)
+}

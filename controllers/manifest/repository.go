@@ -1,0 +1,152 @@
+package manifest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	v1 "deployer/api/v1"
+	"deployer/providers"
+)
+
+// Key is the manifest's key in the store.
+const Key = "manifest.json"
+
+// MaxBytes bounds a manifest; a longer one is refused unread.
+const MaxBytes = 1 << 20
+
+// Options of a Repository. Objects is required.
+type Options struct {
+	Objects providers.Objects
+	// StoreName is the store's URL without credentials, for messages.
+	StoreName string
+	// Conditional tells whether the store honours If-Match; asked once, before the first
+	// write. Nil means that it does.
+	Conditional func(ctx context.Context) (bool, error)
+	// Warn is told, once, of a store without conditional writes.
+	Warn func(message string)
+	Now  func() time.Time
+}
+
+// Repository is the manifest in a store.
+type Repository struct {
+	objects     providers.Objects
+	storeName   string
+	conditional func(context.Context) (bool, error)
+	warn        func(string)
+	now         func() time.Time
+}
+
+// NewRepository makes a Repository. It reads nothing yet.
+func NewRepository(o Options) *Repository {
+	r := &Repository{
+		objects: o.Objects, storeName: o.StoreName, conditional: o.Conditional, warn: o.Warn, now: o.Now,
+	}
+	if r.conditional == nil {
+		r.conditional = func(context.Context) (bool, error) { return true, nil }
+	}
+	if r.warn == nil {
+		r.warn = func(string) {}
+	}
+	if r.now == nil {
+		r.now = time.Now
+	}
+	return r
+}
+
+// Snapshot is a manifest as the store had it.
+type Snapshot struct {
+	Manifest *v1.Manifest
+	// Raw are the bytes of the object.
+	Raw []byte
+	// ETag is the store's; Hash is of the content, and decides.
+	ETag string
+	Hash string
+	// ModifiedAt is the store's time of the write.
+	ModifiedAt time.Time
+}
+
+// StoreName is the store's URL without credentials.
+func (r *Repository) StoreName() string { return r.storeName }
+
+// Read gets the manifest in force. A store without one is providers.ErrNotFound with the
+// way out.
+func (r *Repository) Read(ctx context.Context) (*Snapshot, error) {
+	return r.ReadIfChanged(ctx, "")
+}
+
+// ReadIfChanged is Read with one more answer: providers.ErrNotModified when the object
+// still has that ETag.
+func (r *Repository) ReadIfChanged(ctx context.Context, etag string) (*Snapshot, error) {
+	s, err := r.get(ctx, Key, etag)
+	if errors.Is(err, providers.ErrNotFound) {
+		return nil, &providers.Fault{
+			Reason: "ManifestMissing", Err: err,
+			Message: "there is no manifest in " + r.storeName + ": make the first one with `deploy-manifest init`",
+		}
+	}
+	return s, err
+}
+
+func (r *Repository) get(ctx context.Context, key, etag string) (*Snapshot, error) {
+	raw, info, err := r.fetch(ctx, key, etag)
+	if err != nil {
+		return nil, err
+	}
+	m, err := v1.Decode(raw)
+	if err != nil {
+		return nil, &InvalidError{Key: key, Raw: raw, Err: err}
+	}
+	return &Snapshot{Manifest: m, Raw: raw, ETag: info.ETag, Hash: m.Hash(), ModifiedAt: info.ModifiedAt}, nil
+}
+
+func (r *Repository) fetch(ctx context.Context, key, etag string) ([]byte, providers.ObjectInfo, error) {
+	object, err := r.objects.Get(ctx, key, providers.GetOptions{IfNoneMatch: etag, MaxBytes: MaxBytes})
+	if err != nil {
+		return nil, providers.ObjectInfo{}, fmt.Errorf("reading %s: %w", key, err)
+	}
+	defer object.Body.Close()
+	raw, err := io.ReadAll(object.Body)
+	if err != nil {
+		return nil, providers.ObjectInfo{}, fmt.Errorf("reading %s: %w", key, err)
+	}
+	return raw, object.ObjectInfo, nil
+}
+
+// InvalidError is an object in the manifest's place that is not a usable manifest.
+type InvalidError struct {
+	Key string
+	Raw []byte
+	Err error
+}
+
+// Error names the object and every problem in it.
+func (e *InvalidError) Error() string { return e.Key + " is not a usable manifest: " + e.Err.Error() }
+
+// Unwrap gives the problems.
+func (e *InvalidError) Unwrap() error { return e.Err }
+
+// ErrorReason is NeedsNewerDeployer for a document of a newer program.
+func (e *InvalidError) ErrorReason() string {
+	if v1.NeedsNewer(e.Err) {
+		return "NeedsNewerDeployer"
+	}
+	return "ManifestInvalid"
+}
+
+// put writes the manifest under a key.
+func (r *Repository) put(ctx context.Context, key string, m *v1.Manifest, o providers.PutOptions) (providers.ObjectInfo, error) {
+	data, err := v1.Encode(m)
+	if err != nil {
+		return providers.ObjectInfo{}, fmt.Errorf("encoding %s: %w", key, err)
+	}
+	o.ContentType = "application/json"
+	info, err := r.objects.Put(ctx, key, bytes.NewReader(data), o)
+	if err != nil {
+		return info, fmt.Errorf("writing %s: %w", key, err)
+	}
+	return info, nil
+}

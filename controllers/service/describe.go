@@ -1,0 +1,190 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	v1 "deployer/api/v1"
+	"deployer/providers"
+)
+
+// digest is all of a summary that can change, in a form that compares fast: a pass that
+// changed nothing must cost nothing.
+type digest struct {
+	state          v1.State
+	sync           v1.Sync
+	health         v1.HealthState
+	reason         string
+	message        string
+	generation     int64
+	instance       string
+	primary        slotDigest
+	standby        slotDigest
+	upstream       string
+	route          string
+	staged, soaked int
+}
+
+type slotDigest struct {
+	active, sub, instance string
+	pid, restarts         int
+}
+
+func digestOf(s *Scope, j judgement) digest {
+	d := digest{
+		state: j.state, sync: j.sync, health: j.health, reason: j.reason, message: j.message,
+		generation: s.Assignment.Generation, instance: s.instance(),
+		primary: slotDigestOf(s.Facts.Units[v1.Primary]), standby: slotDigestOf(s.Facts.Units[v1.Standby]),
+		upstream: s.Facts.Releases.Upstream, staged: len(s.Facts.Releases.Staged),
+	}
+	if h := s.Assignment.Service.HTTP; h != nil {
+		d.route = h.Domain + h.Path
+	}
+	for name := range s.Facts.Releases.Staged {
+		if s.soaked(name) {
+			d.soaked++
+		}
+	}
+	return d
+}
+
+func slotDigestOf(u providers.UnitFacts) slotDigest {
+	return slotDigest{active: u.Active, sub: u.Sub, instance: u.Instance, pid: u.MainPID, restarts: u.Restarts}
+}
+
+// describe writes the state out in full.
+func (r *Reconciler) describe(ctx context.Context, s *Scope, j judgement, err error) v1.ServiceState {
+	now := r.now().UTC()
+	before := s.memory.last
+	st := v1.ServiceState{
+		Name: s.Name, State: j.state, Sync: j.sync, Health: j.health, Reason: j.reason, Message: j.message,
+		ObservedGeneration: s.Assignment.Generation, Upstream: s.Facts.Releases.Upstream,
+		Desired: desiredOf(s), Serving: servingOf(s), Slots: slotsOf(s), Verdicts: verdictsOf(s),
+		Conditions: conditionsOf(s, before.Conditions, j, now), Since: before.Since,
+		Evidence: r.evidence(ctx, s, err),
+	}
+	if s.Assignment.Kind == v1.Assigned {
+		st.Strategy = v1.StrategyReplace
+	}
+	if h := s.Assignment.Service.HTTP; h != nil {
+		st.Route = h.Domain + h.Path
+	}
+	if before.State != st.State || st.Since.IsZero() {
+		st.Since = now
+	}
+	return st
+}
+
+func desiredOf(s *Scope) v1.Target {
+	if s.Assignment.Revision == "" {
+		return v1.Target{}
+	}
+	t := v1.Target{
+		Revision: s.Assignment.Revision, StorePath: s.Assignment.Release.StorePath, Commit: s.Assignment.Service.Commit,
+	}
+	if s.Target != nil && s.Target.Wanted {
+		t.Instance = s.Target.Instance.String()
+	}
+	return t
+}
+
+// servingOf is what really runs, by the process's own credential.
+func servingOf(s *Scope) v1.Target {
+	u := s.primary()
+	if !u.Running() || u.Instance == "" {
+		return v1.Target{}
+	}
+	r := s.Facts.Releases.Staged[u.Instance]
+	return v1.Target{
+		Revision: r.Instance.Revision, Instance: u.Instance, StorePath: r.Release.StorePath, Commit: r.Commit,
+	}
+}
+
+func slotsOf(s *Scope) map[v1.Slot]v1.SlotState {
+	out := map[v1.Slot]v1.SlotState{}
+	for slot, u := range s.Facts.Units {
+		if !u.Found {
+			continue
+		}
+		out[slot] = v1.SlotState{
+			Unit: v1.UnitName(s.Name, slot), Active: u.Active, Sub: u.Sub, Instance: u.Instance,
+			MainPID: u.MainPID, Restarts: u.Restarts, Since: u.Since, Memory: u.Memory,
+		}
+	}
+	return out
+}
+
+func verdictsOf(s *Scope) []v1.Verdict {
+	var out []v1.Verdict
+	for _, r := range s.Facts.Releases.Staged {
+		if r.Verdict != nil {
+			out = append(out, *r.Verdict)
+		}
+	}
+	slices.SortFunc(out, func(a, b v1.Verdict) int { return b.At.Compare(a.At) })
+	return out
+}
+
+// conditionsOf has one condition per step of the plan, and Ready, computed last.
+func conditionsOf(s *Scope, before []v1.Condition, j judgement, now time.Time) []v1.Condition {
+	list := slices.Clone(before)
+	set := func(kind string, status v1.ConditionStatus, reason, message string) {
+		list = v1.SetCondition(list, v1.Condition{
+			Type: kind, Status: status, Reason: reason, Message: message,
+			ObservedGeneration: s.Assignment.Generation, LastTransitionTime: now,
+		})
+	}
+	if s.Assignment.Kind == v1.Assigned && s.Target != nil {
+		reached := true
+		for _, step := range replacePlan() {
+			switch done := step.Done(s); {
+			case done && reached:
+				set(step.Condition(), v1.True, "Done", "")
+			case !done && reached:
+				set(step.Condition(), v1.False, intent(step), step.Why(s))
+				reached = false
+			default:
+				set(step.Condition(), v1.Unknown, "NotReached", "")
+			}
+		}
+	}
+	for kind, present := range map[string]bool{
+		v1.Reconciling:      j.state == v1.Rolling || j.state == v1.Removing,
+		v1.StalledCondition: j.state == v1.Stalled,
+	} {
+		if present {
+			set(kind, v1.True, j.reason, j.message)
+		} else {
+			list = v1.RemoveCondition(list, kind)
+		}
+	}
+	ready := v1.False
+	if j.sync == v1.Synced && j.health == v1.Healthy {
+		ready = v1.True
+	}
+	set(v1.Ready, ready, j.reason, j.message)
+	slices.SortFunc(list, func(a, b v1.Condition) int { return strings.Compare(a.Type, b.Type) })
+	return list
+}
+
+// evidence is what was seen of a release that failed by its own fault.
+func (r *Reconciler) evidence(ctx context.Context, s *Scope, err error) *v1.Evidence {
+	var fault *providers.Fault
+	if !errors.As(err, &fault) || !fault.Own {
+		return nil
+	}
+	u := s.primary()
+	e := &v1.Evidence{Signal: u.Signal, ProbeURL: s.Facts.Probe.URL, ProbeAnswer: s.Facts.Probe.Answer}
+	if u.ExitStatus != 0 {
+		e.ExitStatus = &u.ExitStatus
+	}
+	lines, err := s.host.Units.Journal(ctx, s.Name, v1.Primary, evidenceLines)
+	if err != nil {
+		lines = []string{"the journal could not be read: " + err.Error()}
+	}
+	e.Log = lines
+	return e
+}

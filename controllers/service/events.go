@@ -1,0 +1,45 @@
+package service
+
+import (
+	"context"
+
+	"github.com/go-logr/logr"
+
+	v1 "deployer/api/v1"
+)
+
+// intent is the reason of the event that announces a step.
+func intent(step Step) string {
+	return map[string]string{
+		"root": "Rooting", "pull": "Pulling", "stage": "Staging", "route": "Routing",
+		"install": "Installing", "start": "Starting", "health": "AwaitingHealth",
+		"shift": "Shifting", "soak": "Soaking", "prune": "Pruning",
+		"unroute": "Unrouting", "stop": "Stopping", "uninstall": "Uninstalling",
+		"unroot": "Unrooting", "forget": "Forgetting",
+	}[step.Name()]
+}
+
+// tell records an event, once until a pass ends well: a retry is no transition. An event
+// that cannot be written stops nothing; it is in the journal.
+func (r *Reconciler) tell(ctx context.Context, s *Scope, e v1.Event) {
+	key := e
+	if s.memory.told[key] {
+		return
+	}
+	if s.memory.told == nil {
+		s.memory.told = map[v1.Event]bool{}
+	}
+	s.memory.told[key] = true
+
+	e.APIVersion, e.Kind = v1.APIVersion, v1.KindEvent
+	e.Time, e.Host, e.Service, e.Generation = r.now().UTC(), r.hostName, s.Name, s.Assignment.Generation
+	if e.Revision == "" && s.Target != nil {
+		e.Revision = s.Target.Instance.Revision
+	}
+	log := logr.FromContextOrDiscard(ctx)
+	log.Info("event", "service", s.Name, "revision", e.Revision, "generation", e.Generation, "step", e.Step,
+		"reason", e.Reason, "message", e.Message)
+	if err := r.host.States.Record(ctx, e); err != nil {
+		log.Error(err, "recording an event")
+	}
+}

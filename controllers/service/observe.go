@@ -1,0 +1,142 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	v1 "deployer/api/v1"
+	"deployer/providers"
+)
+
+// observe reads everything that concerns the service. An error means that nothing may be
+// changed in this round. Three observations carry their own error instead, because only
+// some steps depend on them: the secrets file, the route, the probe.
+func (r *Reconciler) observe(ctx context.Context, name string, m *memory) (*Scope, error) {
+	s := &Scope{Name: name, Assignment: r.desired(name), Now: r.now(), host: r.host, memory: m}
+	if s.Assignment.Kind == "" {
+		s.Assignment.Kind = v1.Absent
+	}
+	var err error
+	if s.Facts.Releases, err = r.host.Releases.Observe(ctx, name); err != nil {
+		return nil, fmt.Errorf("observing releases: %w", err)
+	}
+	if err := observeUnits(ctx, s); err != nil {
+		return nil, err
+	}
+	if s.Assignment.Kind == v1.Assigned {
+		s.Facts.Secret, s.Facts.SecretErr = r.host.Secrets.Read(ctx, s.Assignment.Service.EnvFile)
+	}
+	chooseTarget(s)
+	if err := observeClosures(ctx, s); err != nil {
+		return nil, err
+	}
+	observeRoute(ctx, s)
+	observeProbe(ctx, s)
+	return s, nil
+}
+
+// observeUnits compares each slot's unit with the release that its own pointer names,
+// never with the manifest.
+func observeUnits(ctx context.Context, s *Scope) error {
+	s.Facts.Units = make(map[v1.Slot]providers.UnitFacts, 2)
+	for _, slot := range []v1.Slot{v1.Primary, v1.Standby} {
+		spec := providers.UnitSpec{Service: s.Name, Slot: slot}
+		if staged, ok := s.Facts.Releases.Staged[s.Facts.Releases.Pointers[slot]]; ok {
+			spec.Release, spec.StandbyPort = &staged.Release, staged.StandbyPort
+		}
+		facts, err := s.host.Units.Observe(ctx, spec)
+		if err != nil {
+			return fmt.Errorf("observing unit %s: %w", v1.UnitName(s.Name, slot), err)
+		}
+		s.Facts.Units[slot] = facts
+	}
+	return nil
+}
+
+// observeClosures looks at the paths and roots of the target and of the last good one; a
+// removal needs the roots of every instance, also those whose directory is gone.
+func observeClosures(ctx context.Context, s *Scope) error {
+	s.Facts.Roots = map[string]string{}
+	if s.Assignment.Kind == v1.Dismissed {
+		return observeAllRoots(ctx, s)
+	}
+	var paths []string
+	for _, t := range []*Target{s.Target, s.Keep} {
+		if t == nil {
+			continue
+		}
+		paths = append(paths, t.Release.StorePath)
+		root := RootName(s.Name, t.Instance.Revision)
+		switch target, err := s.host.Closures.RootTarget(ctx, root); {
+		case err == nil:
+			s.Facts.Roots[root] = target
+		case !errors.Is(err, providers.ErrNotFound):
+			return fmt.Errorf("observing root %s: %w", root, err)
+		}
+	}
+	if len(paths) == 0 {
+		return nil
+	}
+	var err error
+	if s.Facts.Closures, err = s.host.Closures.Observe(ctx, paths...); err != nil {
+		return fmt.Errorf("observing closures: %w", err)
+	}
+	return nil
+}
+
+func observeAllRoots(ctx context.Context, s *Scope) error {
+	all, err := s.host.Closures.Roots(ctx)
+	if err != nil {
+		return fmt.Errorf("listing roots: %w", err)
+	}
+	for root, target := range all {
+		if strings.HasPrefix(root, s.Name+"-") && !strings.Contains(root[len(s.Name)+1:], "-") {
+			s.Facts.Roots[root] = target
+		}
+	}
+	return nil
+}
+
+// observeRoute asks Caddy only about services that have, or had, something to route, so
+// that a host of workers needs no Caddy.
+func observeRoute(ctx context.Context, s *Scope) {
+	want := s.wantsRoute()
+	if want == nil && s.Facts.Releases.Upstream == "" && !s.everRouted() {
+		return
+	}
+	s.Facts.Route, s.Facts.RouteErr = s.host.Routes.Observe(ctx, s.Name, want)
+	if s.Facts.RouteErr != nil {
+		s.Facts.RouteErr = fmt.Errorf("observing the route: %w", s.Facts.RouteErr)
+	}
+}
+
+func (s *Scope) everRouted() bool {
+	for _, r := range s.Facts.Releases.Staged {
+		if r.Release.InternalPort != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// observeProbe asks the running primary how it is.
+func observeProbe(ctx context.Context, s *Scope) {
+	u := s.primary()
+	running, ok := s.Facts.Releases.Staged[u.Instance]
+	if !u.Running() || !ok || !asksProbe(running.Release.HealthType) {
+		return
+	}
+	host := ""
+	if h := s.Assignment.Service.HTTP; h != nil {
+		host = h.Domain
+	}
+	s.Facts.Probe, s.Facts.ProbeErr = s.host.Prober.Probe(ctx, providers.ProbeRequest{
+		Service: s.Name, Slot: v1.Primary, Type: running.Release.HealthType, Health: s.health(),
+		Host: host, Port: running.Release.InternalPort, ControlGroup: u.ControlGroup,
+	})
+	if s.Facts.ProbeErr == nil {
+		s.memory.noteProbe(u.MainPID, s.Facts.Probe.OK, s.Now)
+	}
+}

@@ -1,0 +1,104 @@
+package service
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sort"
+	"strings"
+
+	"deployer/providers"
+	"deployer/reconcile"
+)
+
+// keepGood is how many good releases of a service stay on the host, root and directory,
+// so that a rollback needs no download.
+const keepGood = 3
+
+// stepPrune deletes what no slot points to and nobody would go back to. It comes last,
+// and never in a pass in which an observation failed.
+type stepPrune struct{}
+
+func (stepPrune) Name() string      { return "prune" }
+func (stepPrune) Condition() string { return "Pruned" }
+
+func (stepPrune) Done(s *Scope) bool {
+	return s.Facts.RouteErr != nil || s.Facts.SecretErr != nil || len(s.Facts.Releases.Staged) <= 1 || len(surplus(s)) == 0
+}
+
+func (stepPrune) Why(s *Scope) string {
+	return "older releases are no longer needed: " + strings.Join(surplus(s), ", ")
+}
+
+// Run deletes the directory first and the root after it: an instance without a root
+// could be collected under a release that somebody goes back to.
+func (stepPrune) Run(ctx context.Context, s *Scope) (reconcile.Result, error) {
+	going := surplus(s)
+	for _, name := range going {
+		if err := s.host.Releases.Discard(ctx, s.Name, name); err != nil {
+			return reconcile.Result{}, fmt.Errorf("discarding release %s: %w", name, err)
+		}
+	}
+	for _, root := range orphanRoots(s, going) {
+		if err := s.host.Closures.Unroot(ctx, root); err != nil {
+			return reconcile.Result{}, fmt.Errorf("removing root %s: %w", root, err)
+		}
+	}
+	return reconcile.Result{}, nil
+}
+
+func (stepPrune) Assume(s *Scope) {
+	going := surplus(s)
+	for _, root := range orphanRoots(s, going) {
+		delete(s.Facts.Roots, root)
+	}
+	for _, name := range going {
+		delete(s.Facts.Releases.Staged, name)
+	}
+}
+
+// surplus names the instances that may go: not the target, no slot's, and not among the
+// newest good ones.
+func surplus(s *Scope) []string {
+	stays := map[string]bool{s.Target.Instance.String(): true}
+	for _, name := range s.Facts.Releases.Pointers {
+		stays[name] = true
+	}
+	for _, r := range newestGood(s) {
+		stays[r.Instance.String()] = true
+	}
+	var out []string
+	for name := range s.Facts.Releases.Staged {
+		if !stays[name] {
+			out = append(out, name)
+		}
+	}
+	sort.Strings(out)
+	return out
+}
+
+func newestGood(s *Scope) []providers.StagedRelease {
+	var good []providers.StagedRelease
+	for name, r := range s.Facts.Releases.Staged {
+		if s.soaked(name) {
+			good = append(good, r)
+		}
+	}
+	slices.SortFunc(good, func(a, b providers.StagedRelease) int { return b.Verdict.At.Compare(a.Verdict.At) })
+	return good[:min(len(good), keepGood)]
+}
+
+// orphanRoots are the roots of going instances whose revision no staying one shares.
+func orphanRoots(s *Scope, going []string) []string {
+	stays := maps.Clone(s.Facts.Releases.Staged)
+	orphans := map[string]bool{}
+	for _, name := range going {
+		orphans[RootName(s.Name, stays[name].Instance.Revision)] = true
+		delete(stays, name)
+	}
+	for _, r := range stays {
+		delete(orphans, RootName(s.Name, r.Instance.Revision))
+	}
+	return slices.Sorted(maps.Keys(orphans))
+}

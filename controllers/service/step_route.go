@@ -1,0 +1,53 @@
+package service
+
+import (
+	"context"
+
+	"deployer/providers"
+	"deployer/reconcile"
+)
+
+// stepRoute writes the service's route in Caddy when domain, aliases or path changed,
+// and takes it away from a service that has no http any more. A release never writes it.
+//
+// A Caddy that does not answer does not keep a service from starting: the step lets the
+// plan go on, and the pass ends with the reason (see Reconciler.pass).
+type stepRoute struct{}
+
+func (stepRoute) Name() string      { return "route" }
+func (stepRoute) Condition() string { return "Routed" }
+
+func (stepRoute) Done(s *Scope) bool {
+	if !s.Target.Wanted && s.wantsRoute() == nil {
+		return true
+	}
+	if s.Facts.RouteErr != nil || s.memory.routeFailed {
+		return true
+	}
+	if s.wantsRoute() == nil {
+		return !s.Facts.Route.Found
+	}
+	return s.Facts.Route.Current
+}
+
+func (stepRoute) Why(s *Scope) string {
+	switch {
+	case s.wantsRoute() == nil:
+		return "the service has no http any more, but Caddy has a route for it"
+	case !s.Facts.Route.Found:
+		return "Caddy has no route for it"
+	}
+	return "the route in Caddy differs: " + s.Facts.Route.Differs
+}
+
+func (stepRoute) Run(ctx context.Context, s *Scope) (reconcile.Result, error) {
+	if want := s.wantsRoute(); want != nil {
+		return reconcile.Result{}, s.host.Routes.Put(ctx, *want)
+	}
+	return reconcile.Result{}, s.host.Routes.Remove(ctx, s.Name)
+}
+
+func (stepRoute) Assume(s *Scope) {
+	want := s.wantsRoute() != nil
+	s.Facts.Route = providers.RouteFacts{Found: want, Current: want}
+}

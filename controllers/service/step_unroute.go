@@ -1,0 +1,33 @@
+package service
+
+import (
+	"context"
+
+	"deployer/providers"
+	"deployer/reconcile"
+)
+
+// stepUnroute begins a removal: no new request may come in. While Caddy does not answer,
+// nothing is removed.
+type stepUnroute struct{}
+
+func (stepUnroute) Name() string      { return "unroute" }
+func (stepUnroute) Condition() string { return "Unrouted" }
+
+func (stepUnroute) Done(s *Scope) bool { return s.Facts.RouteErr == nil && !s.Facts.Route.Found }
+
+func (stepUnroute) Why(s *Scope) string {
+	if s.Facts.RouteErr != nil {
+		return "whether Caddy has a route for it is not known"
+	}
+	return "Caddy has a route for it"
+}
+
+func (stepUnroute) Run(ctx context.Context, s *Scope) (reconcile.Result, error) {
+	if s.Facts.RouteErr != nil {
+		return reconcile.Result{}, s.Facts.RouteErr
+	}
+	return reconcile.Result{}, s.host.Routes.Remove(ctx, s.Name)
+}
+
+func (stepUnroute) Assume(s *Scope) { s.Facts.Route, s.Facts.RouteErr = providers.RouteFacts{}, nil }
