@@ -1,0 +1,78 @@
+package fake
+
+import (
+	"maps"
+	"strconv"
+	"strings"
+
+	v1 "deployer/api/v1"
+	"deployer/providers"
+)
+
+// serviceFiles is what a service has below releases/ and upstreams/. The maps are
+// replaced when they change, never written, so that an observation may share them.
+type serviceFiles struct {
+	staged   map[string]providers.StagedRelease
+	pointers map[v1.Slot]string
+	// upstream is the file as it is; empty is no file.
+	upstream string
+	secrets  map[string]providers.SecretBytes
+}
+
+// files makes the service's files when there are none yet.
+func (w *World) files(service string) *serviceFiles {
+	f := w.releases[service]
+	if f == nil {
+		f = &serviceFiles{secrets: map[string]providers.SecretBytes{}}
+		w.releases[service] = f
+	}
+	return f
+}
+
+// pointed is what the slot's pointer names, nil when nothing is there.
+func (f *serviceFiles) pointed(slot v1.Slot) (string, *providers.StagedRelease) {
+	if f == nil {
+		return "", nil
+	}
+	name := f.pointers[slot]
+	if r, ok := f.staged[name]; ok {
+		return name, &r
+	}
+	return name, nil
+}
+
+func address(port int) string { return "127.0.0.1:" + strconv.Itoa(port) }
+
+// primaryPort is where the primary listens, or would; otherwise is for a service that
+// has no primary yet.
+func (w *World) primaryPort(service string, otherwise v1.Release) int {
+	if _, staged := w.files(service).pointed(v1.Primary); staged != nil {
+		return staged.Release.InternalPort
+	}
+	return otherwise.InternalPort
+}
+
+// exactAddress is the address, or empty where Caddy could not use it.
+func exactAddress(s string) string {
+	port, found := strings.CutPrefix(s, "127.0.0.1:")
+	n, err := strconv.Atoi(port)
+	if !found || err != nil || n < 1 || n > 65535 || address(n) != s {
+		return ""
+	}
+	return s
+}
+
+// with is a copy of the map with that entry.
+func with[K comparable, V any](m map[K]V, k K, v V) map[K]V {
+	out := make(map[K]V, len(m)+1)
+	maps.Copy(out, m)
+	out[k] = v
+	return out
+}
+
+// without is a copy of the map without that entry.
+func without[K comparable, V any](m map[K]V, k K) map[K]V {
+	out := maps.Clone(m)
+	delete(out, k)
+	return out
+}

@@ -1,0 +1,86 @@
+package fake
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	v1 "deployer/api/v1"
+	"deployer/providers"
+)
+
+// prober is providers.Prober.
+type prober struct{ w *World }
+
+var _ providers.Prober = prober{}
+
+func (p prober) Probe(ctx context.Context, q providers.ProbeRequest) (out providers.ProbeResult, err error) {
+	err = p.w.run(ctx, look("prober.Probe", q.Service, string(q.Slot)), func() error {
+		out = p.w.probe(q)
+		return nil
+	})
+	return out, err
+}
+
+func (w *World) probe(q providers.ProbeRequest) providers.ProbeResult {
+	u := w.unit(q.Service, q.Slot)
+	running := u != nil && u.process != nil && !u.process.program.FailsToStart
+	switch q.Type {
+	case v1.HealthNone, v1.HealthNotify:
+		if !running {
+			return unwell(q, "NotRunning", "the unit is not active")
+		}
+		return providers.ProbeResult{OK: true}
+	case v1.HealthExec:
+		if !running || !w.well(u) {
+			return unwell(q, "ExecFailed", "exit status 1")
+		}
+		return providers.ProbeResult{OK: true, Answer: "exit status 0"}
+	}
+	switch holder := w.holder(q.Port); {
+	case !running || !w.listens(u) || u.process.port != q.Port:
+		if holder != "" && (u == nil || holder != v1.UnitName(u.service, u.slot)) {
+			return unwell(q, "PortTaken", "held by "+holder)
+		}
+		return unwell(q, "ConnectionRefused", "connection refused")
+	case q.ControlGroup != "" && q.ControlGroup != controlGroup(q.Service, q.Slot):
+		return unwell(q, "PortTaken", "held by another control group")
+	case q.Type == v1.HealthTCP:
+		return providers.ProbeResult{OK: true, URL: url(q), Answer: "accepted"}
+	}
+	status := u.process.statusCode()
+	answer := fmt.Sprintf("%d %s", status, http.StatusText(status))
+	if !wanted(q.Health, status) {
+		return unwell(q, "WrongStatus", answer)
+	}
+	return providers.ProbeResult{OK: true, URL: url(q), Answer: answer}
+}
+
+// wanted: the status that was asked for; with a path 2xx and 3xx; else all below 500.
+func wanted(h v1.Health, status int) bool {
+	switch {
+	case h.Status != 0:
+		return status == h.Status
+	case h.Path != "":
+		return status >= 200 && status < 400
+	}
+	return status < 500
+}
+
+func unwell(q providers.ProbeRequest, reason, answer string) providers.ProbeResult {
+	return providers.ProbeResult{Reason: reason, URL: url(q), Answer: answer}
+}
+
+func url(q providers.ProbeRequest) string {
+	switch q.Type {
+	case v1.HealthTCP:
+		return "tcp://" + address(q.Port)
+	case v1.HealthHTTP:
+		path := q.Health.Path
+		if path == "" {
+			path = "/"
+		}
+		return "http://" + address(q.Port) + path
+	}
+	return ""
+}

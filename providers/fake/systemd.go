@@ -1,0 +1,149 @@
+package fake
+
+import (
+	"fmt"
+	"time"
+
+	v1 "deployer/api/v1"
+	"deployer/providers"
+)
+
+// start does what systemd does at a start: it runs what the pointer names now.
+func (w *World) start(u *Unit) error {
+	if u.process != nil {
+		w.end(u, "success", 0, "")
+	}
+	u.restarting, u.failed, u.restarts, u.turnsAt = false, false, 0, 0
+	if err := w.spawn(u); err != nil {
+		return err
+	}
+	if p := u.process; p.program.FailsToStart {
+		w.exit(u)
+		return startFailed(u, "it exits before it is up")
+	}
+	return nil
+}
+
+// spawn makes the process, or the failure that systemd reports instead.
+func (w *World) spawn(u *Unit) error {
+	files := w.releases[u.service]
+	instance, staged := files.pointed(u.slot)
+	if staged == nil {
+		return w.cannotSpawn(u, 243, "CREDENTIALS: no release directory behind the pointer")
+	}
+	r := staged.Release
+	if !w.Nix.OnDisk[r.StorePath] {
+		return w.cannotSpawn(u, 203, "EXEC: "+r.StorePath+" is not there")
+	}
+	if !w.rooted(r.StorePath) {
+		w.watch.broken("2: %s starts %s, which no root keeps", v1.UnitName(u.service, u.slot), r.StorePath)
+	}
+	w.lastPID++
+	p := &process{
+		pid: w.lastPID, since: w.Clock.wall, started: w.Clock.mono,
+		instance: instance, release: r, port: r.InternalPort, program: w.Programs[r.StorePath],
+	}
+	if u.slot == v1.Standby && staged.StandbyPort != 0 && !p.program.IgnoresPort {
+		p.port = staged.StandbyPort
+	}
+	u.note(p.program.Log...)
+	if holder := w.holder(p.port); holder != "" {
+		p.portTaken = true
+		u.note(fmt.Sprintf("listen tcp 127.0.0.1:%d: bind: address already in use", p.port))
+	}
+	u.process, u.restarting, u.failed, u.turnsAt = p, false, false, 0
+	u.result, u.status, u.signal = "success", 0, ""
+	if d := p.life(); d > 0 {
+		u.turnsAt = p.started + d
+	}
+	return nil
+}
+
+func (w *World) cannotSpawn(u *Unit, status int, line string) error {
+	u.process, u.result, u.status, u.signal = nil, "exit-code", status, ""
+	u.note("Failed at step " + line)
+	w.restartLater(u)
+	return startFailed(u, line)
+}
+
+// end is a process that is gone, for whatever reason; the standby's ExecStopPost gives
+// the traffic back to the primary.
+func (w *World) end(u *Unit, result string, status int, signal string) {
+	p := u.process
+	u.process, u.turnsAt = nil, 0
+	u.result, u.status, u.signal = result, status, signal
+	if u.slot == v1.Standby && p != nil {
+		w.files(u.service).upstream = address(w.primaryPort(u.service, p.release))
+	}
+}
+
+// exit is a process that ended by itself; systemd tries again as the unit says.
+func (w *World) exit(u *Unit) {
+	p := u.process
+	status, result := p.program.Status, "success"
+	if status == 0 && (p.portTaken || p.program.FailsToStart) {
+		status = 1
+	}
+	switch {
+	case p.program.Signal != "":
+		result = "signal"
+	case status != 0:
+		result = "exit-code"
+	}
+	u.note(fmt.Sprintf("%s: Main process exited, status=%d%s", v1.UnitName(u.service, u.slot), status, p.program.Signal))
+	w.end(u, result, status, p.program.Signal)
+	again := p.release.Systemd.Restart
+	if again == "no" || again == "on-failure" && result == "success" {
+		u.failed = result != "success"
+		return
+	}
+	w.restartLater(u)
+}
+
+func (w *World) restartLater(u *Unit) {
+	wait := v1.DefaultRestartSec
+	if u.spec.Release != nil && u.spec.Release.Systemd.RestartSec > 0 {
+		wait = time.Duration(u.spec.Release.Systemd.RestartSec)
+	}
+	u.restarting, u.turnsAt = true, w.Clock.mono+wait
+}
+
+// stop is a stop that was asked for: nothing starts again.
+func (w *World) stop(u *Unit) {
+	if u.process != nil {
+		w.end(u, "success", 0, "")
+	}
+	u.restarting, u.failed, u.turnsAt = false, false, 0
+}
+
+// nextToTurn is the unit whose process exits or starts again first, not later than end.
+func (w *World) nextToTurn(end time.Duration) *Unit {
+	var next *Unit
+	for _, u := range w.units {
+		if u.turnsAt == 0 || u.turnsAt > end {
+			continue
+		}
+		if next == nil || u.turnsAt < next.turnsAt || u.turnsAt == next.turnsAt && u.service+string(u.slot) < next.service+string(next.slot) {
+			next = u
+		}
+	}
+	return next
+}
+
+// turn is that exit or that start.
+func (w *World) turn(u *Unit) {
+	if u.process != nil {
+		w.exit(u)
+		return
+	}
+	u.restarts++
+	// A start that fails again waits again; systemd has nobody to tell.
+	_ = w.spawn(u)
+}
+
+func startFailed(u *Unit, how string) error {
+	return &providers.Fault{
+		Reason: "StartFailed", Own: true,
+		Message: fmt.Sprintf("%s does not start: %s; see `deployerctl logs %s`", v1.UnitName(u.service, u.slot), how, u.service),
+	}
+}

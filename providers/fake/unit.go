@@ -1,0 +1,121 @@
+package fake
+
+import (
+	"maps"
+	"reflect"
+	"slices"
+	"time"
+
+	v1 "deployer/api/v1"
+	"deployer/providers"
+)
+
+// Unit is a systemd unit with its files. Tests tamper with the exported fields.
+type Unit struct {
+	// Foreign: somebody else's; it has no mark of ours.
+	Foreign bool
+	// Unlinked: the link in the unit directory is gone, as after the reboot of the first
+	// system of this kind.
+	Unlinked bool
+	// Disabled: the primary's link in multi-user.target.wants is gone.
+	Disabled bool
+	// Masked: a link to /dev/null hides it.
+	Masked bool
+	// Edited: somebody changed the unit file.
+	Edited bool
+	// DropIns are drop-in files, none of which is ours.
+	DropIns []string
+
+	service string
+	slot    v1.Slot
+	// spec is what it was rendered from.
+	spec    providers.UnitSpec
+	process *process
+	// turnsAt is when the process exits or, while restarting, starts again; 0 is never.
+	turnsAt    time.Duration
+	restarting bool
+	restarts   int
+	failed     bool
+	result     string
+	status     int
+	signal     string
+	journal    []string
+}
+
+// Running is the instance that a process of the slot runs, or empty.
+func (u *Unit) Running() string {
+	if u == nil || u.process == nil {
+		return ""
+	}
+	return u.process.instance
+}
+
+// rendered is the part of a release that reaches the text of a unit file. What is behind
+// the pointer (store path, env, secrets) does not: units name no release.
+func rendered(s providers.UnitSpec) v1.Release {
+	r := *s.Release
+	r.StorePath, r.NarHash, r.Env, r.EnvFile, r.Attempt = "", "", nil, "", 0
+	return r
+}
+
+// differs says what of the unit is not as the spec wants it.
+func (u *Unit) differs(want providers.UnitSpec) []string {
+	if want.Release == nil {
+		return []string{"there should be no unit"}
+	}
+	var out []string
+	add := func(wrong bool, what string) {
+		if wrong {
+			out = append(out, what)
+		}
+	}
+	add(u.Masked, "masked")
+	add(u.Unlinked, "not linked")
+	add(u.Disabled && u.slot == v1.Primary, "disabled")
+	add(u.Edited || u.spec.Release == nil || !reflect.DeepEqual(rendered(u.spec), rendered(want)), "unit file")
+	for _, d := range u.DropIns {
+		out = append(out, "drop-in "+d)
+	}
+	return out
+}
+
+func (u *Unit) facts() providers.UnitFacts {
+	f := providers.UnitFacts{
+		Found: true, Ours: !u.Foreign, Active: "inactive", Sub: "dead",
+		Restarts: u.restarts, Result: u.result, ExitStatus: u.status, Signal: u.signal,
+	}
+	switch p := u.process; {
+	case p != nil && p.program.FailsToStart:
+		f.Active, f.Sub, f.MainPID = "activating", "start", p.pid
+	case p != nil:
+		f.Active, f.Sub, f.Since, f.MainPID = "active", "running", p.since, p.pid
+		f.Instance, f.ControlGroup = p.instance, controlGroup(u.service, u.slot)
+	case u.restarting:
+		f.Active, f.Sub = "activating", "auto-restart"
+	case u.failed:
+		f.Active, f.Sub = "failed", "failed"
+	}
+	return f
+}
+
+func controlGroup(service string, slot v1.Slot) string {
+	return "/system.slice/" + v1.UnitName(service, slot)
+}
+
+// keep copies the release of a spec, so that the caller's later changes are not ours.
+func keep(s providers.UnitSpec) providers.UnitSpec {
+	r := *s.Release
+	r.Env, r.Exec.Args = maps.Clone(r.Env), slices.Clone(r.Exec.Args)
+	r.Exec.Command, r.Hardening.Allow = slices.Clone(r.Exec.Command), slices.Clone(r.Hardening.Allow)
+	s.Release = &r
+	return s
+}
+
+// note writes a journal line; the last thousand are kept.
+func (u *Unit) note(lines ...string) {
+	const most = 1000
+	u.journal = append(u.journal, lines...)
+	if over := len(u.journal) - most; over > 0 {
+		u.journal = slices.Clone(u.journal[over:])
+	}
+}
