@@ -2,9 +2,13 @@ package v1
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"math"
 	"reflect"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -39,8 +43,8 @@ func DecodeManifest(data []byte) (*Manifest, error) { return Decode(data) }
 func decodeManifest(root *node) (*Manifest, error) {
 	var m Manifest
 	w := newWalker()
-	if root.kind == nodeNull {
-		w.wrongType(root, "an object", nil)
+	if !w.is(root, nodeObject, "an object", nil) {
+		return nil, ErrorList(w.problems)
 	}
 	inner := root
 	if wrapped := root.get("manifest"); wrapped != nil {
@@ -49,7 +53,10 @@ func decodeManifest(root *node) (*Manifest, error) {
 	} else {
 		w.decode(root, reflect.ValueOf(&m).Elem(), nil)
 	}
-	if services := inner.get("services"); inner.kind == nodeObject && (services == nil || services.kind == nodeNull) {
+	if inner.kind != nodeObject {
+		return nil, ErrorList(w.problems)
+	}
+	if services := inner.get("services"); services == nil || services.kind == nodeNull {
 		w.add(missing(field.NewPath("services"), "write [] for none"))
 	}
 	if m.Services == nil {
@@ -93,8 +100,8 @@ func DecodeService(data []byte) (*Service, error) {
 	}
 	var s Service
 	w := newWalker()
-	if root.kind == nodeNull {
-		w.wrongType(root, "an object", nil)
+	if !w.is(root, nodeObject, "an object", nil) {
+		return nil, ErrorList(w.problems)
 	}
 	w.decode(root, reflect.ValueOf(&s).Elem(), nil)
 	if err := asError(w.merge(s.Validate(nil))); err != nil {
@@ -111,7 +118,28 @@ func (w *walker) merge(found field.ErrorList) field.ErrorList {
 			w.add(e)
 		}
 	}
+	slices.SortStableFunc(w.problems, func(a, b *field.Error) int {
+		return cmp.Compare(servicePosition(a.Field), servicePosition(b.Field))
+	})
 	return w.problems
+}
+
+// servicePosition brings the problems of one service together: the head of the document
+// first, then each service, then the rest.
+func servicePosition(path string) int {
+	rest, ok := strings.CutPrefix(path, "services[")
+	if !ok {
+		if strings.HasPrefix(path, "removed") {
+			return math.MaxInt
+		}
+		return -1
+	}
+	digits, _, _ := strings.Cut(rest, "]")
+	position, err := strconv.Atoi(digits)
+	if err != nil {
+		return -1
+	}
+	return position
 }
 
 func (w *walker) covered(path string) bool {
@@ -122,7 +150,7 @@ func (w *walker) covered(path string) bool {
 		if e.Origin == originUnknownField {
 			continue
 		}
-		if e.Field == "<nil>" || isBelow(path, e.Field) || isBelow(e.Field, path) {
+		if isBelow(path, e.Field) || isBelow(e.Field, path) {
 			return true
 		}
 	}

@@ -110,7 +110,7 @@ func yamlScalar(y *yaml.Node) node {
 	case "!!null":
 		n.kind = nodeNull
 	case "!!bool":
-		n.kind, n.text = nodeBool, strings.ToLower(y.Value)
+		n.kind = nodeBool
 	case "!!int", "!!float":
 		n.kind = nodeNumber
 	}

@@ -77,9 +77,9 @@ func (t *Toggle) UnmarshalJSON(b []byte) error {
 
 func parseToggle(s string) (Toggle, error) {
 	switch s {
-	case "yes", "on":
+	case "yes", "on", "True", "TRUE":
 		return ToggleOn, nil
-	case "no", "off":
+	case "no", "off", "False", "FALSE":
 		return ToggleOff, nil
 	}
 	return Toggle(s), nil

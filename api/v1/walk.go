@@ -1,6 +1,7 @@
 package v1
 
 import (
+	"fmt"
 	"reflect"
 	"strconv"
 	"strings"
@@ -58,7 +59,7 @@ func (w *walker) decode(n *node, v reflect.Value, p *field.Path) {
 		}
 	case reflect.Bool:
 		if w.is(n, nodeBool, "true or false", p) {
-			v.SetBool(n.text == "true")
+			v.SetBool(strings.EqualFold(n.text, "true"))
 		}
 	case reflect.Int, reflect.Int64:
 		w.integer(n, v, p)
@@ -110,7 +111,7 @@ func scalar[T any](w *walker, n *node, p *field.Path, target *T, want string, pa
 func parseTime(s string) (time.Time, error) {
 	t, err := time.Parse(time.RFC3339, s)
 	if err != nil || t.UTC().Year() < 1 || t.UTC().Year() > 9999 {
-		return time.Time{}, &time.ParseError{Message: quote(s) + " is not a time; write it as 2026-11-23T10:00:00Z"}
+		return time.Time{}, fmt.Errorf("%s is not a time; write it as 2026-11-23T10:00:00Z", quote(s))
 	}
 	return t.UTC(), nil
 }
