@@ -3,6 +3,7 @@ package docscheck_test
 import (
 	"errors"
 	"os"
+	"strings"
 	"testing"
 	"testing/fstest"
 
@@ -32,16 +33,25 @@ var _ = Describe("this repository", func() {
 	It("has documents whose examples all parse", func() {
 		problems, _, err := docscheck.Documents(tree, parsers())
 		Expect(err).NotTo(HaveOccurred())
-		Expect(problems).To(BeEmpty())
+		Expect(lines(problems)).To(BeEmpty())
 	})
 
 	It("has samples that all parse", func() {
 		problems, looked, err := docscheck.Samples(tree, "config/samples", parsers())
 		Expect(err).NotTo(HaveOccurred())
-		Expect(problems).To(BeEmpty())
+		Expect(lines(problems)).To(BeEmpty())
 		Expect(looked).To(BeNumerically(">", 0), "config/samples holds none")
 	})
 })
+
+// lines shows problems as an editor understands them.
+func lines(problems []docscheck.Problem) string {
+	var text strings.Builder
+	for _, p := range problems {
+		text.WriteString(p.String() + "\n")
+	}
+	return text.String()
+}
 
 // words is a parser for the specs below: it knows one text.
 func words(data []byte) error {
