@@ -15,9 +15,11 @@ func BenchmarkObservations(b *testing.B) {
 	w := fake.New()
 	w.Quiet = true
 	h := w.Host()
+	var names, paths []string
 	for i := range 1000 {
 		name := fmt.Sprintf("web%d", i)
 		r := v1.Release{Service: name, StorePath: path(i), InternalPort: 10000 + i}.Default()
+		names, paths = append(names, name), append(paths, path(i))
 		must(b, h.Closures.Root(ctx, name, path(i)))
 		must(b, h.Releases.Stage(ctx, providers.StageRequest{Instance: instance(1), Release: r}))
 		must(b, h.Releases.Point(ctx, name, v1.Primary, instance(1).String()))
@@ -26,7 +28,7 @@ func BenchmarkObservations(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		for i := range 1000 {
-			observe(b, h, fmt.Sprintf("web%d", i), path(i))
+			observe(b, h, names[i], paths[i])
 		}
 	}
 }
@@ -50,7 +52,6 @@ func observe(b *testing.B, h providers.Host, name, storePath string) {
 }
 
 func must(b *testing.B, err error) {
-	b.Helper()
 	if err != nil {
 		b.Fatal(err)
 	}
