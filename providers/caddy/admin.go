@@ -1,0 +1,160 @@
+package caddy
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"syscall"
+
+	"deployer/providers"
+)
+
+const (
+	reasonUnreachable = "CaddyUnreachable"
+	reasonRefused     = "CaddyRefused"
+	// maxConfig is Caddy's own limit for a configuration.
+	maxConfig = 100 << 20
+)
+
+// admin speaks to Caddy's admin API.
+type admin struct {
+	// name is the endpoint as it was given, for people.
+	name    string
+	network string
+	address string
+	base    string
+	client  *http.Client
+}
+
+// newAdmin understands unix//path (with or without |mode), http://host:port and host:port.
+func newAdmin(endpoint string) (*admin, error) {
+	a := &admin{name: endpoint}
+	switch {
+	case endpoint == "":
+		return nil, errors.New("the address of Caddy's admin API is missing: unix//run/caddy/admin.sock or http://localhost:2019")
+	case strings.HasPrefix(endpoint, "unix/"):
+		path, _, _ := strings.Cut(strings.TrimPrefix(endpoint, "unix/"), "|")
+		a.network, a.address, a.base = "unix", path, "http://caddy"
+		if !strings.HasPrefix(path, "/") {
+			return nil, fmt.Errorf("admin address %q: expected an absolute path, unix//run/caddy/admin.sock", endpoint)
+		}
+	default:
+		u, err := url.Parse("http://" + strings.TrimPrefix(afterNetwork(endpoint), "http://"))
+		if err != nil || u.Port() == "" || strings.Contains(strings.TrimPrefix(endpoint, "http://"), "://") {
+			return nil, fmt.Errorf("admin address %q: expected unix//run/caddy/admin.sock or http://localhost:2019", endpoint)
+		}
+		a.network, a.address, a.base = "tcp", u.Host, "http://"+u.Host
+	}
+	// A connection for each request: they are few, and Caddy closes the idle ones with
+	// every change. No proxy, whatever the environment says.
+	a.client = &http.Client{
+		Transport: &http.Transport{DisableKeepAlives: true, DialContext: a.dial},
+		CheckRedirect: func(*http.Request, []*http.Request) error {
+			return http.ErrUseLastResponse
+		},
+	}
+	return a, nil
+}
+
+func (a *admin) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	var d net.Dialer
+	return d.DialContext(ctx, a.network, a.address)
+}
+
+// get reads the whole configuration and its etag.
+func (a *admin) get(ctx context.Context) (string, []byte, error) {
+	resp, body, err := a.do(ctx, http.MethodGet, "/config/", nil, "")
+	if err != nil {
+		return "", nil, err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return "", nil, a.refused("reading its configuration", resp, body)
+	}
+	return resp.Header.Get("Etag"), body, nil
+}
+
+// send writes under If-Match; a lost race is ErrConflict.
+func (a *admin) send(ctx context.Context, r *request, etag string) error {
+	resp, body, err := a.do(ctx, r.method, r.path, r.body, etag)
+	switch {
+	case err != nil:
+		return err
+	case resp.StatusCode == http.StatusPreconditionFailed:
+		return fmt.Errorf("changing Caddy's routes: %w", providers.ErrConflict)
+	case resp.StatusCode != http.StatusOK:
+		return a.refused("the change of our routes, and goes on as before", resp, body)
+	}
+	return nil
+}
+
+func (a *admin) do(ctx context.Context, method, path string, body []byte, etag string) (*http.Response, []byte, error) {
+	req, err := http.NewRequestWithContext(ctx, method, a.base+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, nil, fmt.Errorf("asking Caddy's admin API: %w", err)
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if etag != "" {
+		req.Header.Set("If-Match", etag)
+	}
+	resp, err := a.client.Do(req)
+	if err != nil {
+		return nil, nil, a.unreachable(err)
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxConfig+1))
+	if err != nil {
+		return nil, nil, a.unreachable(err)
+	}
+	if len(answer) > maxConfig {
+		return nil, nil, a.strange(fmt.Errorf("over %d bytes", maxConfig))
+	}
+	return resp, answer, nil
+}
+
+// unreachable is every way of getting no answer; the effect of a write is then unknown.
+func (a *admin) unreachable(cause error) error {
+	what := "does not answer: see systemctl status caddy, and caddy.admin in /etc/biz-deployer/config.yaml"
+	switch {
+	case errors.Is(cause, context.DeadlineExceeded):
+		what = "did not answer in time: see systemctl status caddy"
+	case errors.Is(cause, syscall.EACCES):
+		what = "may not be used by this user: run as root"
+	}
+	return &providers.Fault{
+		Reason:  reasonUnreachable,
+		Message: fmt.Sprintf("Caddy's admin API at %s %s", a.name, what),
+		Err:     fmt.Errorf("%w: %w", providers.ErrUnavailable, cause),
+	}
+}
+
+// refused carries Caddy's own words.
+func (a *admin) refused(what string, resp *http.Response, body []byte) error {
+	var said struct {
+		Error string `json:"error"`
+	}
+	if json.Unmarshal(body, &said) != nil || said.Error == "" {
+		return a.strange(fmt.Errorf("status %s", resp.Status))
+	}
+	return &providers.Fault{
+		Reason:  reasonRefused,
+		Message: fmt.Sprintf("Caddy refuses %s: %s", what, said.Error),
+	}
+}
+
+// strange: somebody answers who does not talk like Caddy.
+func (a *admin) strange(cause error) error {
+	return &providers.Fault{
+		Reason:  reasonUnreachable,
+		Message: fmt.Sprintf("what answers at %s is not Caddy's admin API: check caddy.admin in /etc/biz-deployer/config.yaml", a.name),
+		Err:     fmt.Errorf("%w: %w", providers.ErrUnavailable, cause),
+	}
+}
