@@ -1,0 +1,76 @@
+package nix
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/nix-community/go-nix/pkg/narinfo"
+
+	"deployer/providers"
+)
+
+// maxNarinfo bounds what is read as a narinfo; Nix's own are a few kilobytes.
+const maxNarinfo = 1 << 20
+
+// errBadNarinfo: the object is there and is not what it should be.
+var errBadNarinfo = errors.New("bad narinfo")
+
+// readNarinfo reads what the cache says about a path. Its errors are ErrNotFound,
+// errBadNarinfo, or the store's own.
+func readNarinfo(ctx context.Context, objects providers.Objects, storePath string) (*narinfo.NarInfo, error) {
+	data, err := readSmall(ctx, objects, narinfoKey(storePath))
+	if err != nil {
+		return nil, fmt.Errorf("reading the narinfo of %s: %w", storePath, err)
+	}
+	info, err := parseNarinfo(data)
+	if err != nil {
+		return nil, fmt.Errorf("%w: that of %s cannot be parsed: %w", errBadNarinfo, storePath, err)
+	}
+	if info.StorePath != storePath {
+		return nil, fmt.Errorf("%w: that of %s is about %q", errBadNarinfo, storePath, info.StorePath)
+	}
+	return info, nil
+}
+
+func readSmall(ctx context.Context, objects providers.Objects, key string) ([]byte, error) {
+	obj, err := objects.Get(ctx, key, providers.GetOptions{MaxBytes: maxNarinfo})
+	if err != nil {
+		return nil, err
+	}
+	defer obj.Body.Close()
+	return io.ReadAll(obj.Body)
+}
+
+// parseNarinfo is go-nix's parser, made to skip keys that newer Nix versions may add and
+// to refuse what would make Fingerprint panic or references leave the store.
+func parseNarinfo(data []byte) (*narinfo.NarInfo, error) {
+	var known bytes.Buffer
+	for line := range strings.Lines(string(data)) {
+		key, _, _ := strings.Cut(line, ":")
+		switch key {
+		case "StorePath", "URL", "Compression", "FileHash", "FileSize", "NarHash", "NarSize",
+			"References", "Deriver", "System", "Sig", "CA":
+			known.WriteString(line)
+		}
+	}
+	info, err := narinfo.Parse(&known)
+	if err != nil {
+		return nil, err
+	}
+	if info.NarHash == nil || info.NarSize == 0 || info.URL == "" {
+		return nil, errors.New("it has no NarHash, NarSize or URL")
+	}
+	if err := info.Check(); err != nil {
+		return nil, err
+	}
+	for _, ref := range info.References {
+		if err := checkPath(storeDir + ref); err != nil {
+			return nil, err
+		}
+	}
+	return info, nil
+}

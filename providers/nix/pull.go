@@ -1,0 +1,253 @@
+package nix
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+
+	"github.com/go-logr/logr"
+
+	"deployer/providers"
+)
+
+// Pull makes the closure valid and present. First it reads the cache's narinfos by itself,
+// which takes a moment and gives exact reasons; then Nix fetches, checks and registers.
+// Failures are *providers.Fault, and never the release's own.
+//
+// Nix registers each path when it is whole, so a pull that was killed goes on where it
+// was. What is valid and no longer on disk is fetched again: Nix believes its database
+// and would do nothing by itself.
+func (m *Manager) Pull(ctx context.Context, storePath string) error {
+	if err := checkPath(storePath); err != nil {
+		return fmt.Errorf("pulling: %w", err)
+	}
+	select {
+	case m.pulls <- struct{}{}:
+		defer func() { <-m.pulls }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer m.facts.forget()
+	limited, cancel := context.WithTimeout(ctx, m.o.PullTimeout)
+	defer cancel()
+	err := m.pull(limited, storePath)
+	if err != nil && limited.Err() != nil && ctx.Err() == nil {
+		return &providers.Fault{
+			Reason:  PullTimeout,
+			Message: fmt.Sprintf("pulling %s took longer than %s; the next try goes on where it was", storePath, m.o.PullTimeout),
+			Err:     errors.Join(providers.ErrUnavailable, err),
+		}
+	}
+	return err
+}
+
+func (m *Manager) pull(ctx context.Context, storePath string) error {
+	missing, valid, err := m.facts.inspect(ctx, storePath)
+	if err != nil {
+		return err
+	}
+	if !valid {
+		if err := m.fetch(ctx, storePath); err != nil {
+			return err
+		}
+		if missing, valid, err = m.facts.inspect(ctx, storePath); err != nil {
+			return err
+		}
+	}
+	if valid && len(missing) > 0 {
+		if err := m.repair(ctx, missing); err != nil {
+			return err
+		}
+		if missing, valid, err = m.facts.inspect(ctx, storePath); err != nil {
+			return err
+		}
+	}
+	if !valid || len(missing) > 0 {
+		return &providers.Fault{
+			Reason:  ClosureDamaged,
+			Message: fmt.Sprintf("nix says that %s is whole, and it is not (%d of its paths are not on disk); run nix-store --verify --check-contents --repair on the host", storePath, len(missing)),
+		}
+	}
+	return nil
+}
+
+// fetch gets a path that is not valid, with all that it needs.
+func (m *Manager) fetch(ctx context.Context, storePath string) error {
+	closure, err := m.preflight(ctx, storePath)
+	if err != nil {
+		return err
+	}
+	var need int64
+	for _, p := range closure {
+		need += p.NarSize
+	}
+	if err := m.room(storePath, need); err != nil {
+		return err
+	}
+	return m.throughGateway(ctx, storePath, need, "--realise", storePath)
+}
+
+// preflight walks the cache over what is not here, and says what Nix would stumble over.
+func (m *Manager) preflight(ctx context.Context, storePath string) ([]PathStatus, error) {
+	walked, err := m.cache.walk(ctx, storePath, m.facts.known)
+	if err != nil {
+		return nil, m.storeFault(storePath, err)
+	}
+	var doubtful, paths []string
+	for _, p := range walked {
+		paths = append(paths, p.StorePath)
+		if !p.Trusted() && m.exists(p.StorePath) {
+			doubtful = append(doubtful, p.StorePath)
+		}
+	}
+	// What this host has already needs no cache: a path of its system, say.
+	here := map[string]bool{}
+	if len(doubtful) > 0 {
+		valid, err := m.valid(ctx, doubtful)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range valid {
+			here[p] = true
+		}
+	}
+	var wanted []PathStatus
+	for _, p := range walked {
+		if !here[p.StorePath] {
+			wanted = append(wanted, p)
+		}
+	}
+	logr.FromContextOrDiscard(ctx).V(1).Info("closure walked", "path", storePath, "paths", len(paths))
+	return wanted, explainCache(storePath, wanted, m.keyNames())
+}
+
+func (m *Manager) keyNames() []string {
+	names := make([]string, 0, len(m.cache.keys))
+	for _, k := range m.cache.keys {
+		names = append(names, k.Name)
+	}
+	return names
+}
+
+// room refuses a pull that cannot fit, before it fills the disk of everybody.
+func (m *Manager) room(storePath string, need int64) error {
+	var fs syscall.Statfs_t
+	if err := syscall.Statfs(m.o.DiskRoot+storeDir, &fs); err != nil {
+		// Nix will find out.
+		return nil
+	}
+	free := int64(fs.Bavail) * fs.Bsize
+	if need <= free {
+		return nil
+	}
+	return &providers.Fault{
+		Reason:  DiskFull,
+		Message: fmt.Sprintf("%s needs %d bytes in %s and %d are free; make room, as with nix-collect-garbage", storePath, need, storeDir, free),
+		Err:     syscall.ENOSPC,
+	}
+}
+
+// repair fetches paths again that are valid and not on disk. Each on its own: Nix repairs
+// exactly the path that it is given, and not what it needs.
+func (m *Manager) repair(ctx context.Context, missing []string) error {
+	for _, p := range missing {
+		status, err := m.cache.status(ctx, p)
+		if err != nil {
+			return m.storeFault(p, err)
+		}
+		if err := explainCache(p, []PathStatus{status}, m.keyNames()); err != nil {
+			return err
+		}
+		if err := m.room(p, status.NarSize); err != nil {
+			return err
+		}
+		if err := m.throughGateway(ctx, p, status.NarSize, "--repair-path", p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// throughGateway runs nix-store with a gateway of its own as the only substituter.
+func (m *Manager) throughGateway(ctx context.Context, storePath string, need int64, args ...string) error {
+	gateway, err := StartGateway(ctx, GatewayOptions{Objects: m.o.Objects})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		_ = gateway.Close()
+		m.count(gateway.Stats())
+	}()
+	result, err := m.nixStore(ctx, m.o.PullTimeout, m.settings(gateway), args...)
+	if err == nil && !strings.Contains(result.Stderr, "not a trusted user") {
+		return nil
+	}
+	return m.explainPull(storePath, need, result, gateway.Err(), err)
+}
+
+// settings are for Nix 2.8 to now; a Nix that does not know one of them warns and goes on.
+// Signatures hang on three of them: require-sigs, our keys, and a substituter URL without
+// parameters. With max-jobs 0 nothing is ever built here.
+func (m *Manager) settings(gateway *Gateway) string {
+	keys := make([]string, 0, len(m.cache.keys))
+	for _, k := range m.cache.keys {
+		keys = append(keys, k.String())
+	}
+	return strings.Join([]string{
+		"substituters = " + gateway.URL(),
+		"trusted-public-keys = " + strings.Join(keys, " "),
+		"require-sigs = true",
+		"substitute = true",
+		"fallback = false",
+		"max-jobs = 0",
+		"builders =",
+		"max-substitution-jobs = 16",
+		"http-connections = 32",
+		"connect-timeout = 5",
+		"stalled-download-timeout = 60",
+		"download-attempts = 3",
+		"narinfo-cache-negative-ttl = 0",
+		"narinfo-cache-positive-ttl = 0",
+		"",
+	}, "\n")
+}
+
+// explainPull prefers the store's own reason to Nix's words, which know an HTTP status only.
+func (m *Manager) explainPull(storePath string, need int64, result Result, store, err error) error {
+	subject := "pulling " + storePath
+	switch {
+	case errors.Is(err, ErrNoNix):
+		return &providers.Fault{Reason: NixUnavailable, Message: "nix is not installed on this host, or not in its usual places", Err: err}
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("%s: %w", subject, err)
+	case store != nil:
+		return m.storeFault(storePath, store)
+	}
+	if fault := explainText(subject, result.Stderr, err); fault != nil {
+		var f *providers.Fault
+		if errors.As(fault, &f) && f.Reason == DiskFull {
+			f.Message += fmt.Sprintf(" (the closure needs %d bytes)", need)
+		}
+		return fault
+	}
+	return &providers.Fault{Reason: PullFailed, Message: subject + ": nix failed", Err: detail(result.Stderr, err)}
+}
+
+// storeFault is a store that gave no answer: with its own reason when it has one.
+func (m *Manager) storeFault(storePath string, err error) error {
+	reason := providers.ReasonOf(err)
+	if reason == "" || reason == "Error" || reason == "Unavailable" {
+		reason = "StoreUnreachable"
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return &providers.Fault{
+		Reason:  reason,
+		Message: "pulling " + storePath + ": the store gives no answer",
+		Err:     err,
+	}
+}

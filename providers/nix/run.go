@@ -1,0 +1,110 @@
+package nix
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Command is one run of a Nix tool.
+type Command struct {
+	// Name is the tool: nix-store or nix.
+	Name string
+	Args []string
+	// Env is the whole environment, NAME=value; nothing is inherited.
+	Env []string
+	// Timeout also ends a run whose caller is gone.
+	Timeout time.Duration
+}
+
+// Result is what a run printed.
+type Result struct {
+	Stdout, Stderr string
+}
+
+// Runner runs a command to its end. An exit status other than zero is an *ExitError, with
+// the Result; any other error means that the command did not run or was ended.
+type Runner interface {
+	Run(ctx context.Context, c Command) (Result, error)
+}
+
+// ExitError: the command ran and failed.
+type ExitError struct {
+	Command string
+	Stderr  string
+}
+
+// Error repeats the last thing that the tool said.
+func (e *ExitError) Error() string {
+	return fmt.Sprintf("running %s: %s", e.Command, lastLine(e.Stderr))
+}
+
+// ErrNoNix: there is no Nix on this machine.
+var ErrNoNix = errors.New("nix is not installed, or none of PATH and the usual places has it")
+
+// findTool looks where Nix is on Debian, on NixOS and after Nix's own installer. The
+// daemon's PATH may name none of them.
+func findTool(name string) (string, error) {
+	if p, err := exec.LookPath(name); err == nil {
+		return p, nil
+	}
+	for _, dir := range []string{"/usr/bin", "/run/current-system/sw/bin", "/nix/var/nix/profiles/default/bin"} {
+		p := filepath.Join(dir, name)
+		if info, err := os.Stat(p); err == nil && info.Mode()&0o111 != 0 {
+			return p, nil
+		}
+	}
+	return "", fmt.Errorf("looking for %s: %w", name, ErrNoNix)
+}
+
+// ExecRunner runs commands as children. For people's machines, and where systemd is not
+// the init.
+type ExecRunner struct{}
+
+// Run ends the command with everything that it started when ctx ends.
+func (ExecRunner) Run(ctx context.Context, c Command) (Result, error) {
+	tool, err := findTool(c.Name)
+	if err != nil {
+		return Result{}, err
+	}
+	if c.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, c.Timeout)
+		defer cancel()
+	}
+	cmd := exec.CommandContext(ctx, tool, c.Args...)
+	cmd.Env = c.Env
+	if cmd.Env == nil {
+		// nil would mean: inherit everything.
+		cmd.Env = []string{}
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = time.Second
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err = cmd.Run()
+	result := Result{Stdout: stdout.String(), Stderr: stderr.String()}
+	var exit *exec.ExitError
+	switch {
+	case ctx.Err() != nil:
+		return result, fmt.Errorf("running %s: %w", c.Name, ctx.Err())
+	case errors.As(err, &exit):
+		return result, &ExitError{Command: c.Name, Stderr: result.Stderr}
+	case err != nil:
+		return result, fmt.Errorf("running %s: %w", c.Name, err)
+	}
+	return result, nil
+}
+
+func lastLine(text string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return strings.TrimSpace(lines[len(lines)-1])
+}
