@@ -1,7 +1,6 @@
 package fake
 
 import (
-	"maps"
 	"strconv"
 	"strings"
 
@@ -9,8 +8,7 @@ import (
 	"deployer/providers"
 )
 
-// serviceFiles is what a service has below releases/ and upstreams/. The maps are
-// replaced when they change, never written, so that an observation may share them.
+// serviceFiles is what a service has below releases/ and upstreams/.
 type serviceFiles struct {
 	staged   map[string]providers.StagedRelease
 	pointers map[v1.Slot]string
@@ -23,7 +21,11 @@ type serviceFiles struct {
 func (w *World) files(service string) *serviceFiles {
 	f := w.releases[service]
 	if f == nil {
-		f = &serviceFiles{secrets: map[string]providers.SecretBytes{}}
+		f = &serviceFiles{
+			staged:   map[string]providers.StagedRelease{},
+			pointers: map[v1.Slot]string{},
+			secrets:  map[string]providers.SecretBytes{},
+		}
 		w.releases[service] = f
 	}
 	return f
@@ -60,19 +62,4 @@ func exactAddress(s string) string {
 		return ""
 	}
 	return s
-}
-
-// with is a copy of the map with that entry.
-func with[K comparable, V any](m map[K]V, k K, v V) map[K]V {
-	out := make(map[K]V, len(m)+1)
-	maps.Copy(out, m)
-	out[k] = v
-	return out
-}
-
-// without is a copy of the map without that entry.
-func without[K comparable, V any](m map[K]V, k K) map[K]V {
-	out := maps.Clone(m)
-	delete(out, k)
-	return out
 }

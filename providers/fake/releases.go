@@ -3,6 +3,7 @@ package fake
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 
@@ -17,8 +18,11 @@ var _ providers.Releases = releases{}
 
 func (r releases) Observe(ctx context.Context, service string) (facts providers.ReleaseFacts, err error) {
 	err = r.w.run(ctx, look("releases.Observe", service), func() error {
+		facts = providers.ReleaseFacts{Staged: map[string]providers.StagedRelease{}, Pointers: map[v1.Slot]string{}}
 		if f := r.w.releases[service]; f != nil {
-			facts = providers.ReleaseFacts{Staged: f.staged, Pointers: f.pointers, Upstream: exactAddress(f.upstream)}
+			maps.Copy(facts.Staged, f.staged)
+			maps.Copy(facts.Pointers, f.pointers)
+			facts.Upstream = exactAddress(f.upstream)
 		}
 		return nil
 	})
@@ -43,10 +47,10 @@ func (r releases) Stage(ctx context.Context, q providers.StageRequest) error {
 	return r.w.run(ctx, act("releases.Stage", q.Release.Service, name), func() error {
 		f := r.w.files(q.Release.Service)
 		old := f.staged[name]
-		f.staged = with(f.staged, name, providers.StagedRelease{
+		f.staged[name] = providers.StagedRelease{
 			Instance: q.Instance, Release: q.Release, Commit: q.Commit,
 			StandbyPort: q.StandbyPort, StagedAt: r.w.Clock.wall, Verdict: old.Verdict,
-		})
+		}
 		f.secrets[name] = slices.Clone(q.Secrets.Content)
 		return nil
 	})
@@ -56,13 +60,13 @@ func (r releases) Point(ctx context.Context, service string, slot v1.Slot, insta
 	return r.w.run(ctx, act("releases.Point", service, string(slot), instance), func() error {
 		f := r.w.files(service)
 		if instance == "" {
-			f.pointers = without(f.pointers, slot)
+			delete(f.pointers, slot)
 			return nil
 		}
 		if _, ok := f.staged[instance]; !ok {
 			return fmt.Errorf("pointing %s of %s to %s: %w", slot, service, instance, providers.ErrNotFound)
 		}
-		f.pointers = with(f.pointers, slot, instance)
+		f.pointers[slot] = instance
 		return nil
 	})
 }
@@ -85,7 +89,7 @@ func (r releases) Judge(ctx context.Context, service string, v v1.Verdict) error
 			return fmt.Errorf("judging %s of %s: %w", v.Instance, service, providers.ErrNotFound)
 		}
 		staged.Verdict = &v
-		f.staged = with(f.staged, v.Instance, staged)
+		f.staged[v.Instance] = staged
 		r.w.watch.judged(service, v, staged.Release.StorePath)
 		return nil
 	})
@@ -99,7 +103,7 @@ func (r releases) Discard(ctx context.Context, service, instance string) error {
 				return fmt.Errorf("discarding %s of %s: %s points to it: %w", instance, service, slot, providers.ErrConflict)
 			}
 		}
-		f.staged = without(f.staged, instance)
+		delete(f.staged, instance)
 		delete(f.secrets, instance)
 		r.w.watchDiscard(service, instance)
 		return nil
