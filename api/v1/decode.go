@@ -113,8 +113,9 @@ func DecodeService(data []byte) (*Service, error) {
 // merge adds what validation found, but for what follows from a problem that is already
 // listed: a port that is a string is not also missing.
 func (w *walker) merge(found field.ErrorList) field.ErrorList {
+	decoding := w.problems
 	for _, e := range found {
-		if !w.covered(e.Field) {
+		if !w.covered(e.Field, decoding) {
 			w.add(e)
 		}
 	}
@@ -142,11 +143,11 @@ func servicePosition(path string) int {
 	return position
 }
 
-func (w *walker) covered(path string) bool {
+func (w *walker) covered(path string, decoding field.ErrorList) bool {
 	if w.meant[path] {
 		return true
 	}
-	for _, e := range w.problems {
+	for _, e := range decoding {
 		if e.Origin == originUnknownField {
 			continue
 		}

@@ -103,9 +103,8 @@ type ServiceState struct {
 	Conditions []Condition `json:"conditions,omitempty"`
 	// Since is when State last changed.
 	Since time.Time `json:"since,omitzero"`
-	// Failures in a row of this service's passes, and when the next try is due.
-	Failures  int        `json:"failures,omitempty"`
-	NextTryAt *time.Time `json:"nextTryAt,omitempty"`
+	// Failures in a row of this service's passes.
+	Failures int `json:"failures,omitempty"`
 	// Evidence of the failure that Reason names, with the last 20 journal lines.
 	Evidence *Evidence `json:"evidence,omitempty"`
 	// Verdicts on instances that still have a release directory, newest first.

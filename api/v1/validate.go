@@ -153,8 +153,9 @@ func (c *claimant) service(s *Service, at *field.Path) {
 			}
 		}
 	}
-	if dir := s.StateDirectory; dir != "" {
-		c.claim(s, at.Child("stateDirectory"), claim{key: "dir " + dir, what: "the directory " + dir})
+	// By the first part: systemd hands a directory over with all that is below it.
+	if dir, _, _ := strings.Cut(s.StateDirectory, "/"); dir != "" {
+		c.claim(s, at.Child("stateDirectory"), claim{key: "dir " + dir, what: "/var/lib/" + dir})
 	}
 }
 

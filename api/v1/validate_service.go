@@ -115,6 +115,9 @@ func checkCommand(p *field.Path, c Command) field.ErrorList {
 	if total > maxWords {
 		out = append(out, problem(p, "has %d bytes; at most %d", total, maxWords))
 	}
+	if badText(c[0], maxText) != "" {
+		return out
+	}
 	return append(out, check(p, c[0], badProgram(c[0]))...)
 }
 
