@@ -14,6 +14,7 @@ package docscheck
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -125,14 +126,14 @@ func (b block) parse(parsers Parsers) (bool, error) {
 // wellFormed reports what is wrong with the text as JSON or YAML, for parsers take
 // either.
 func (b block) wellFormed() error {
-	var any any
+	var value any
 	if b.language == "json" {
-		if err := json.Unmarshal([]byte(b.text), &any); err != nil {
+		if err := json.Unmarshal([]byte(b.text), &value); err != nil {
 			return fmt.Errorf("it is not JSON: %w", err)
 		}
 		return nil
 	}
-	if err := yaml.UnmarshalStrict([]byte(b.text), &any); err != nil {
+	if err := yaml.UnmarshalStrict([]byte(b.text), &value); err != nil {
 		return fmt.Errorf("it is not YAML: %w", err)
 	}
 	return nil
@@ -170,7 +171,7 @@ func kinds(parsers Parsers) string {
 // walk gives every file below dir but those of hidden directories and of test data.
 // A dir that does not exist has none.
 func walk(tree fs.FS, dir string, visit func(file string, data []byte)) error {
-	if _, err := fs.Stat(tree, dir); err != nil {
+	if _, err := fs.Stat(tree, dir); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	return fs.WalkDir(tree, dir, func(file string, entry fs.DirEntry, err error) error {

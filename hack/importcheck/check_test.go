@@ -65,6 +65,8 @@ var _ = DescribeTable("an import", func(line string, want ...string) {
 	Entry("of another's SDK by an adapter", "providers/nix/a.go: github.com/aws/aws-sdk-go-v2/service/s3", "providers/nix/a.go:2"),
 	Entry("of another adapter by an adapter", "providers/nix/a.go: deployer/providers/objectstore",
 		"providers/nix/a.go:2: package providers/nix must not import deployer/providers/objectstore: an adapter imports"),
+	Entry("of what adapters share by an adapter", "providers/caddy/a.go: deployer/providers/internal/listeners"),
+	Entry("of an adapter by what adapters share", "providers/internal/listeners/a.go: deployer/providers/caddy", "providers/internal/listeners/a.go:2"),
 	Entry("of the loop by an adapter", "providers/nix/a.go: deployer/reconcile", "providers/nix/a.go:2"),
 	Entry("of the fake by the product", "providers/nix/a.go: deployer/providers/fake", "providers/nix/a.go:2"),
 	Entry("of the fake and the conformance specs by tests", "providers/nix/a_test.go: deployer/providers/fake deployer/providers/conformance github.com/onsi/gomega"),

@@ -49,6 +49,11 @@ func rules() []rule {
 			may: []string{"api/...", "providers", "github.com/onsi/ginkgo/v2/...", "github.com/onsi/gomega/..."},
 			why: "conformance knows the interfaces and no implementation of them",
 		},
+		{
+			dir: "providers/internal/...",
+			may: []string{"golang.org/x/sys/..."},
+			why: "what adapters share is a small thing of the standard library and x/sys",
+		},
 		adapter("caddy"),
 		adapter("fake"),
 		adapter("nix", "github.com/nix-community/go-nix/...", "github.com/klauspost/compress/...", "github.com/ulikunitz/xz/..."),
@@ -56,7 +61,7 @@ func rules() []rule {
 		adapter("probe"),
 		adapter("secrets"),
 		adapter("statefile"),
-		adapter("systemd", "github.com/coreos/go-systemd/v22/..."),
+		adapter("systemd", "github.com/coreos/go-systemd/v22/...", "github.com/godbus/dbus/v5"),
 		{
 			dir: "controllers",
 			may: []string{"api/...", "reconcile", "providers", "controllers/...", logr},
@@ -89,7 +94,7 @@ func adapter(name string, sdk ...string) rule {
 	return rule{
 		dir: "providers/" + name + "/...",
 		may: append([]string{
-			"api/...", "providers", logr,
+			"api/...", "providers", "providers/internal/...", logr,
 			// Not SDKs but safer ways to call the kernel, which any adapter may need.
 			"github.com/google/renameio/v2/...", "github.com/gofrs/flock", "golang.org/x/sys/...", "golang.org/x/sync/...",
 		}, sdk...),
