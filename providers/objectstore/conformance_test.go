@@ -21,7 +21,7 @@ var _ = Describe("A directory as a store", func() {
 	})
 })
 
-var _ = Describe("S3", Ordered, func() {
+var _ = Describe("S3", Ordered, ContinueOnFailure, func() {
 	var g *gateway
 	BeforeAll(func(ctx SpecContext) { g = startGateway(ctx) })
 

@@ -237,6 +237,8 @@ func (d *dir) explain(ctx context.Context, a attempt, err error) error {
 		e.Reason, e.Advice = Cancelled, "cancelled before it was done"
 	case errors.As(err, &rootFailed) && errors.Is(err, fs.ErrNotExist):
 		e.Reason, e.Advice = NoSuchBucket, "the directory does not exist; mount it, or create the store with deploy-manifest init"
+	case leadsOut(err):
+		e.Reason, e.Advice = AccessDenied, "a symbolic link on the way leads out of the directory; remove it"
 	case errors.Is(err, fs.ErrPermission):
 		e.Reason, e.Advice = AccessDenied, "this user may not do that in the directory; run as its owner, usually root"
 	case errors.Is(err, syscall.EROFS):
@@ -251,4 +253,9 @@ func (d *dir) explain(ctx context.Context, a attempt, err error) error {
 		e.Reason, e.Advice = ServerError, fmt.Sprintf("the directory cannot be used (%s); look at the disk", lastLine(err))
 	}
 	return e
+}
+
+// leadsOut knows os.Root's refusal, which has a text and no exported value.
+func leadsOut(err error) bool {
+	return strings.HasSuffix(err.Error(), "path escapes from parent")
 }

@@ -68,11 +68,10 @@ type Error struct {
 
 // Error is one plain sentence.
 func (e *Error) Error() string {
-	what := e.Key
-	if what == "" {
-		what = "the list of objects"
+	if e.Key == "" {
+		return fmt.Sprintf("%s %s: %s", e.Op, e.Store, e.Advice)
 	}
-	return fmt.Sprintf("%s %s in %s: %s", e.Op, what, e.Store, e.Advice)
+	return fmt.Sprintf("%s %s in %s: %s", e.Op, e.Key, e.Store, e.Advice)
 }
 
 // Unwrap makes the error ErrUnavailable and keeps its cause.

@@ -41,7 +41,7 @@ func (b *bucket) explain(ctx context.Context, a attempt, err error) *Error {
 		e.Advice = fmt.Sprintf("%s stood still for %s in the middle of an answer; look at its load and the line to it", b.server(), b.o.StallTimeout)
 	case errors.As(err, &credentials):
 		e.Reason, e.Advice = CredentialsMissing, b.session.advice(err)
-	case errors.As(err, &answer) && answer.Response != nil:
+	case errors.As(err, &answer) && statusOf(err) != 0:
 		b.explainAnswer(e, answer)
 	case errors.Is(err, errNoLength), errors.Is(err, io.ErrUnexpectedEOF):
 		e.Reason = BadAnswer
@@ -61,6 +61,7 @@ func byCode(code string) (answerAdvice, bool) {
 		"ExpiredToken":          {CredentialsExpired, "the credentials for %s have expired; renew them (they are read again by themselves)"},
 		"TokenRefreshRequired":  {CredentialsExpired, "the credentials for %s have expired; renew them (they are read again by themselves)"},
 		"InvalidAccessKeyId":    {CredentialsInvalid, "%s does not know this access key; check profile= and the credentials file"},
+		"XAdminUserNotFound":    {CredentialsInvalid, "%s does not know this access key; check profile= and the credentials file"},
 		"SignatureDoesNotMatch": {CredentialsInvalid, "%s refused the signature; check the secret key, and region= if it is set"},
 		"InvalidToken":          {CredentialsInvalid, "%s refused the session token; renew the credentials"},
 		"RequestTimeTooSkewed":  {ClockSkewed, "%s refused the request because this machine's clock is off; set the clock"},
@@ -123,12 +124,13 @@ func codeOf(err error) string {
 	return ""
 }
 
+// statusOf is 0 when no answer came; the SDK makes a ResponseError of that too.
 func statusOf(err error) int {
 	var answer *smithyhttp.ResponseError
-	if errors.As(err, &answer) && answer.Response != nil {
-		return answer.HTTPStatusCode()
+	if !errors.As(err, &answer) || answer.Response == nil || answer.Response.Response == nil {
+		return 0
 	}
-	return 0
+	return answer.HTTPStatusCode()
 }
 
 // retryAfter reads seconds or an HTTP date; the date is measured against the server's

@@ -101,12 +101,12 @@ func (s *session) loadOptions() []func(*config.LoadOptions) error {
 		// A machine's role is Amazon's own; elsewhere asking for it only costs seconds.
 		opts = append(opts, config.WithEC2IMDSClientEnableState(imds.ClientDisabled))
 	}
+	// By name, so that the files that are read are the files that are watched.
+	files := s.credentialFiles()
+	opts = append(opts, config.WithSharedCredentialsFiles(files[:1]), config.WithSharedConfigFiles(files[1:]))
 	profile := s.loc.Profile
-	if s.o.CredentialsFile != "" {
-		opts = append(opts, config.WithSharedCredentialsFiles([]string{s.o.CredentialsFile}))
-		if profile == "" {
-			profile = config.DefaultSharedConfigProfile
-		}
+	if profile == "" && s.o.CredentialsFile != "" {
+		profile = config.DefaultSharedConfigProfile
 	}
 	if profile != "" {
 		opts = append(opts, config.WithSharedConfigProfile(profile))
@@ -136,7 +136,7 @@ func (s *session) amazon() bool {
 	return err == nil && (strings.HasSuffix(u.Hostname(), ".amazonaws.com") || strings.HasSuffix(u.Hostname(), ".amazonaws.com.cn"))
 }
 
-// credentialFiles are the files that the SDK reads for this store.
+// credentialFiles are the files for this store: the credentials, then the configuration.
 func (s *session) credentialFiles() []string {
 	creds, conf := s.o.CredentialsFile, os.Getenv("AWS_CONFIG_FILE")
 	if creds == "" {
@@ -187,15 +187,16 @@ func (s *session) advice(err error) string {
 	if openErr == nil {
 		_ = f.Close()
 	}
+	const keys = "aws_access_key_id and aws_secret_access_key"
 	switch {
 	case errors.Is(openErr, fs.ErrPermission):
 		return fmt.Sprintf("the credentials in %s may not be read by this user; run as its owner or change its mode", files[0])
-	case errors.Is(openErr, fs.ErrNotExist) && profile == "":
-		return fmt.Sprintf("no credentials: write aws_access_key_id and aws_secret_access_key under %s in %s, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY", section, files[0])
-	case errors.As(err, &noProfile) || errors.Is(openErr, fs.ErrNotExist):
+	case errors.Is(openErr, fs.ErrNotExist):
+		return fmt.Sprintf("no credentials: %s does not exist; write %s under %s there, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY", files[0], keys, section)
+	case errors.As(err, &noProfile):
 		return fmt.Sprintf("no credentials: there is no profile %s in %s; add it, or name another with profile=", section, files[0])
 	}
-	return fmt.Sprintf("no usable credentials under %s in %s; it needs aws_access_key_id and aws_secret_access_key (%s)", section, files[0], lastLine(err))
+	return fmt.Sprintf("no usable credentials under %s in %s; it needs %s (%s)", section, files[0], keys, lastLine(err))
 }
 
 // watchedCredentials remembers what was signed with, and bounds how long a source may

@@ -20,7 +20,7 @@ var (
 
 const (
 	maxErrorBody = 64 << 10
-	maxListBody  = 16 << 20
+	maxListBody  = 4 << 20 // a page is 1,000 keys of at most 1,024 bytes
 )
 
 // streaming marks the context of a request whose body goes to the caller unbounded.
