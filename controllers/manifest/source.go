@@ -235,7 +235,7 @@ func sameWish(a, b v1.Assignment) bool {
 func (s *Source) note(ctx context.Context, read *Snapshot, err error) {
 	now := s.o.Now().UTC()
 	s.mu.Lock()
-	before := s.status
+	before, problemBefore := s.status, textOf(s.problem)
 	s.problem = err
 	switch {
 	case ctx.Err() != nil:
@@ -251,9 +251,16 @@ func (s *Source) note(ctx context.Context, read *Snapshot, err error) {
 	}
 	after := s.status
 	s.mu.Unlock()
-	if before != after {
+	if before != after || problemBefore != textOf(err) {
 		s.o.OnChange(after)
 	}
+}
+
+func textOf(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
 }
 
 // Adopt makes this host obey the lineage that the store has now.

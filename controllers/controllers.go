@@ -1,0 +1,186 @@
+// Package controllers wires the decisions of one host together. New is the one list of
+// what runs: read it first.
+package controllers
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/go-logr/logr"
+
+	v1 "deployer/api/v1"
+	"deployer/controllers/manifest"
+	"deployer/controllers/report"
+	"deployer/controllers/service"
+	"deployer/providers"
+	"deployer/reconcile"
+)
+
+// Options of the controllers of a host. Host, HostName and Repository are required.
+type Options struct {
+	Host       providers.Host
+	HostName   string
+	Repository *manifest.Repository
+	// Version of this program, for reports.
+	Version string
+	// Workers is how many services are worked on at once, FullPass how often everything is
+	// looked at, Pace how often the manifest is.
+	Workers  int
+	FullPass time.Duration
+	Pace     manifest.Pace
+	// Metrics hears of passes, OnStep of steps.
+	Metrics reconcile.Metrics
+	OnStep  func(step string, took time.Duration, err error)
+	Logger  logr.Logger
+}
+
+// Set is all that runs on a host.
+type Set struct {
+	Board    *report.Board
+	Source   *manifest.Source
+	Services *service.Reconciler
+	Engine   *reconcile.Controller
+
+	options Options
+}
+
+// passTimeout bounds one pass; a pull has its own, shorter one.
+const passTimeout = 45 * time.Minute
+
+// New wires everything. Nothing runs yet.
+func New(o Options) *Set {
+	s := &Set{options: o}
+
+	s.Board = report.New(report.Options{Host: o.HostName, Daemon: o.Version, States: o.Host.States})
+
+	s.Source = manifest.NewSource(manifest.SourceOptions{
+		Repository: o.Repository, States: o.Host.States, Host: o.HostName, Pace: o.Pace,
+		Names: s.onHost, OnChange: s.manifestChanged,
+	})
+
+	s.Services = service.New(service.Options{
+		Host: o.Host, HostName: o.HostName, Desired: s.Source.Lookup, Report: s.Board.Service, OnStep: o.OnStep,
+	})
+
+	s.Engine = reconcile.New(s.Services, reconcile.Options{
+		Name: "service", Workers: o.Workers, PassTimeout: passTimeout, Metrics: o.Metrics, Logger: o.Logger,
+		DrainTimeout: 20 * time.Second, OnPass: s.passed,
+	})
+	return s
+}
+
+// Run works until ctx ends, lets the passes that run end, and writes the last report.
+func (s *Set) Run(ctx context.Context) error {
+	ctx = logr.NewContext(ctx, s.options.Logger)
+	var reporting sync.WaitGroup
+	reportCtx, stopReporting := context.WithCancel(context.WithoutCancel(ctx))
+	reporting.Go(func() { s.Board.Run(reportCtx) })
+
+	err := s.Engine.Run(ctx,
+		s.Source,
+		reconcile.Ticker{Every: s.options.FullPass, Jitter: 0.1, Names: func() []string { return s.names(ctx) }},
+	)
+	stopReporting()
+	reporting.Wait()
+	return err
+}
+
+// Sync looks at the manifest now, and asks for a pass of everything.
+func (s *Set) Sync(ctx context.Context) error {
+	_, err := s.Source.Sync(ctx)
+	for _, name := range s.names(ctx) {
+		s.Engine.Enqueue(name)
+	}
+	return err
+}
+
+// Once looks at the manifest and makes passes of every service until each is as wanted,
+// has failed, or is still waiting at the deadline of ctx. It is the daemon's work without
+// the daemon.
+func (s *Set) Once(ctx context.Context) error {
+	ctx = logr.NewContext(ctx, s.options.Logger)
+	_, err := s.Source.Sync(ctx)
+	problems := []error{err}
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	slots := make(chan struct{}, max(s.options.Workers, 1))
+	for _, name := range s.names(ctx) {
+		wg.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			if err := s.settle(ctx, name); err != nil {
+				mu.Lock()
+				problems = append(problems, err)
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	if err := s.options.Host.States.SaveState(ctx, s.Board.Snapshot()); err != nil {
+		problems = append(problems, err)
+	}
+	return errors.Join(problems...)
+}
+
+// settle makes passes of one service until nothing is left to do or to wait for.
+func (s *Set) settle(ctx context.Context, name string) error {
+	for {
+		result, err := s.Services.Reconcile(ctx, name)
+		if err != nil || result.RequeueAfter == 0 {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(result.RequeueAfter):
+		}
+	}
+}
+
+// Plan tells what the next pass of each service would do.
+func (s *Set) Plan(ctx context.Context, only string) ([]service.Plan, error) {
+	var plans []service.Plan
+	var problems []error
+	for _, name := range s.names(ctx) {
+		if only != "" && name != only {
+			continue
+		}
+		p, err := s.Services.Plan(ctx, name)
+		if err != nil {
+			problems = append(problems, err)
+			continue
+		}
+		plans = append(plans, p)
+	}
+	return plans, errors.Join(problems...)
+}
+
+// names are all services of the manifest and of the host, in order.
+func (s *Set) names(ctx context.Context) []string {
+	names, err := s.Source.AllNames(ctx)
+	if err != nil {
+		s.options.Logger.Error(err, "listing the services of this host")
+	}
+	slices.Sort(names)
+	return names
+}
+
+// onHost are the services that this host has something of, wanted or not.
+func (s *Set) onHost(ctx context.Context) ([]string, error) {
+	names, err := s.options.Host.Releases.Services(ctx)
+	units, unitsErr := s.options.Host.Units.Owned(ctx)
+	for _, u := range units {
+		names = append(names, u.Service)
+	}
+	return names, errors.Join(err, unitsErr)
+}
+
+func (s *Set) manifestChanged(status v1.ManifestStatus) {
+	_, problem := s.Source.Status()
+	s.Board.Manifest(status, s.Source.Manifest(), problem)
+}
+
+func (s *Set) passed(name string, _ reconcile.Result, err error) { s.Board.Tried(name, err) }

@@ -1,0 +1,55 @@
+package service
+
+import (
+	"context"
+	"maps"
+
+	v1 "deployer/api/v1"
+)
+
+// Plan observes a service as a pass would, and tells what the pass would do. It changes
+// nothing, neither on the host nor in what the passes remember.
+func (r *Reconciler) Plan(ctx context.Context, name string) (Plan, error) {
+	m := *r.memories.of(name)
+	m.told = nil
+	s, err := r.observe(ctx, name, &m)
+	if err != nil {
+		return Plan{Service: name}, err
+	}
+	j := judge(s, nil)
+	p := Plan{Service: name, State: j.state, Blocked: messageOf(s.Blocked)}
+	if d := desiredOf(s); d != (v1.Target{}) {
+		p.Desired = &d
+	}
+	if d := servingOf(s); d != (v1.Target{}) {
+		p.Serving = &d
+	}
+	if s.Assignment.Kind == v1.Assigned {
+		p.Strategy = v1.StrategyReplace
+	}
+	s.ownFacts()
+	p.Steps = Trace(s)
+	return p, nil
+}
+
+// ownFacts gives the Scope maps of its own, for Assume writes into them.
+func (s *Scope) ownFacts() {
+	f := &s.Facts
+	f.Releases.Staged = cloned(f.Releases.Staged)
+	f.Releases.Pointers = cloned(f.Releases.Pointers)
+	f.Roots, f.Closures, f.Units = cloned(f.Roots), cloned(f.Closures), cloned(f.Units)
+}
+
+func cloned[K comparable, V any](m map[K]V) map[K]V {
+	if m == nil {
+		return map[K]V{}
+	}
+	return maps.Clone(m)
+}
+
+func messageOf(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
