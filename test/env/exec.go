@@ -65,7 +65,7 @@ func (h *Host) Run(ctx context.Context, command Command) error {
 	cmd.Env = []string{"PATH=" + outerPath}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = command.Stdin, command.Stdout, command.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(dir.Fd())}
-	cmd.Cancel = func() error { return os.WriteFile(string(group.child("cgroup.kill")), []byte("1"), 0o644) }
+	cmd.Cancel = func() error { return killInside(group, cmd.Process.Pid) }
 	// A background process that holds the output open must not hold us.
 	cmd.WaitDelay = 2 * time.Second
 	err = cmd.Run()
@@ -79,6 +79,26 @@ func (h *Host) Run(ctx context.Context, command Command) error {
 		return fmt.Errorf("running %s on %s: %w", strings.Join(command.Args, " "), h.Name, err)
 	}
 	return nil
+}
+
+// killInside kills what nsenter started and lets nsenter itself end by that. Killed with them, it
+// would leave a zombie to the outer machine's init, which in many a container reaps nothing, and
+// the host's next shutdown would wait 10 s for that zombie.
+func killInside(group cgroup, nsenter int) error {
+	for range 200 {
+		left := 0
+		for _, pid := range group.pids() {
+			if pid != nsenter {
+				left++
+				_ = syscall.Kill(pid, syscall.SIGKILL)
+			}
+		}
+		if left == 0 {
+			break
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	return group.kill()
 }
 
 func (h *Host) enter(leader int, command Command) []string {
