@@ -160,6 +160,20 @@ var _ = Describe("a failing name", func() {
 		Expect(b.at("mail")).To(Equal(seconds(2)))
 	}))
 
+	It("starts with a second, unless told otherwise", bubble(func(b *bench) {
+		var passes atomic.Int32
+		c := reconcile.New(reconcile.Func(func(context.Context, string) (reconcile.Result, error) {
+			passes.Add(1)
+			return reconcile.Result{}, errBroken
+		}), reconcile.Options{})
+		c.Enqueue("web")
+		go func() { _ = c.Run(b.ctx) }()
+		sleep(790 * time.Millisecond)
+		Expect(passes.Load()).To(Equal(int32(1)))
+		sleep(420 * time.Millisecond) // 1.2 s with the most of jitter
+		Expect(passes.Load()).To(Equal(int32(2)))
+	}))
+
 	It("moves each pause by the jitter", bubble(func(b *bench) {
 		c := b.start(fail, reconcile.Options{
 			Backoff: reconcile.DefaultBackoff(),

@@ -85,8 +85,8 @@ var _ = Describe("a pass", func() {
 		Expect(b.log()).To(HaveLen(1))
 		Expect(strings.Count(b.log()[0], "reconcile_test.explode(")).To(Equal(1))
 
-		sleep(time.Second)
-		Expect(b.at("web")).To(Equal(seconds(0, 1)), "it backs off like any failure")
+		sleep(3 * time.Second)
+		Expect(b.at("web")).To(Equal(seconds(0, 1, 3)), "it backs off like any failure")
 	}))
 
 	It("shows the error that was given to panic", func() {
@@ -107,6 +107,16 @@ var _ = Describe("a pass", func() {
 		Expect(seen).To(MatchError("the pass ran out of time (1m30s): context deadline exceeded"))
 		Expect(seen).To(MatchError(reconcile.ErrPassTimeout))
 		Expect(seen).To(MatchError(context.DeadlineExceeded))
+	}))
+
+	It("says once whose deadline it was, if it knows", bubble(func(b *bench) {
+		c := b.start(func(ctx context.Context, _ string) (reconcile.Result, error) {
+			<-ctx.Done()
+			return reconcile.Result{}, context.Cause(ctx)
+		}, reconcile.Options{PassTimeout: time.Second})
+		c.Enqueue("web")
+		sleep(1500 * time.Millisecond)
+		Expect(b.outcomes()).To(ConsistOf(MatchError("the pass ran out of time")))
 	}))
 
 	It("is not blamed for its deadline when it succeeds late", bubble(func(b *bench) {

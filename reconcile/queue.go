@@ -19,8 +19,7 @@ type queue struct {
 	// retries are the delays that passes asked for, by RequeueAfter or by failing.
 	retries map[string]*time.Timer
 	// wishes are the delays that others asked for, by EnqueueAfter.
-	wishes  map[string]wish
-	stopped bool
+	wishes map[string]wish
 }
 
 // wish is a timer and when it rings, so that an earlier one can replace it.
@@ -68,9 +67,6 @@ func (q *queue) done(name string) { q.work.Done(name) }
 func (q *queue) retry(name string, d time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.stopped {
-		return
-	}
 	q.retries[name] = time.AfterFunc(d, func() { q.add(name) })
 }
 
@@ -78,9 +74,6 @@ func (q *queue) retry(name string, d time.Duration) {
 func (q *queue) wish(name string, d time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.stopped {
-		return
-	}
 	at := time.Now().Add(d)
 	if old, found := q.wishes[name]; found {
 		if !at.Before(old.at) {
@@ -103,21 +96,8 @@ func (q *queue) grant(name string, at time.Time) {
 	q.add(name)
 }
 
-// stop drops all delays, takes no more names, and lets get return.
-func (q *queue) stop() {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.stopped = true
-	for _, timer := range q.retries {
-		timer.Stop()
-	}
-	for _, w := range q.wishes {
-		w.timer.Stop()
-	}
-	clear(q.retries)
-	clear(q.wishes)
-	q.work.ShutDown()
-}
+// stop takes no more names, also none whose delay ends later, and lets get return.
+func (q *queue) stop() { q.work.ShutDown() }
 
 // line holds the names that wait for a worker, first in, first out, and since when.
 // The workqueue calls it under its own lock; ours is for depth.

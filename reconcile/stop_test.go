@@ -67,6 +67,17 @@ var _ = Describe("stopping", func() {
 		Expect(b.outcomes()).To(ConsistOf(MatchError("the controller stops and the pass did not end in time (20s): context canceled")))
 	}))
 
+	It("waits 30 s before it cancels, unless told otherwise", bubble(func(b *bench) {
+		c := b.start(func(ctx context.Context, _ string) (reconcile.Result, error) {
+			<-ctx.Done()
+			return reconcile.Result{}, nil
+		}, reconcile.Options{})
+		c.Enqueue("web")
+		sleep(time.Second)
+		Expect(b.result()).To(Succeed())
+		Expect(time.Since(b.begin)).To(Equal(31 * time.Second))
+	}))
+
 	It("cancels passes at once when the drain timeout is negative", bubble(func(b *bench) {
 		c := b.start(func(ctx context.Context, _ string) (reconcile.Result, error) {
 			<-ctx.Done()
@@ -107,6 +118,16 @@ var _ = Describe("stopping", func() {
 			return errors.Join(errors.New("waiting for events"), ctx.Err())
 		}))
 		Expect(b.result()).To(Succeed())
+	}))
+
+	It("waits for its sources", bubble(func(b *bench) {
+		b.start(done, reconcile.Options{}, reconcile.SourceFunc(func(ctx context.Context, _ reconcile.Queue) error {
+			<-ctx.Done()
+			time.Sleep(3 * time.Second)
+			return nil
+		}))
+		Expect(b.result()).To(Succeed())
+		Expect(time.Since(b.begin)).To(Equal(3 * time.Second))
 	}))
 
 	It("goes on when a source has no more names", bubble(func(b *bench) {
