@@ -38,6 +38,20 @@ func (t *tally) OldestAge(_ string, age time.Duration) {
 	t.oldest = age
 }
 
+// done lists the passes that were reported, in order.
+func (t *tally) done() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return append([]string(nil), t.passes...)
+}
+
+// queue gives the last report of depth and age.
+func (t *tally) queue() (int, time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.depth, t.oldest
+}
+
 var _ = Describe("Metrics", func() {
 	It("hears of every pass by result, and how long it took", bubble(func(b *bench) {
 		t := &tally{}
@@ -59,7 +73,7 @@ var _ = Describe("Metrics", func() {
 			c.Enqueue(name)
 		}
 		sleep(5 * time.Second)
-		Expect(t.passes).To(Equal([]string{
+		Expect(t.done()).To(Equal([]string{
 			"test success 1s", "test requeue 1s", "test terminal 1s", "test panic 1s", "test error 1s",
 		}))
 	}))
@@ -73,17 +87,19 @@ var _ = Describe("Metrics", func() {
 		c.Enqueue("mail")
 		sleep(2 * time.Second)
 		c.Enqueue("wiki")
-		Expect(t.depth).To(Equal(2))
-		Expect(t.oldest).To(Equal(2 * time.Second))
+		names, oldest := t.queue()
+		Expect(names).To(Equal(2))
+		Expect(oldest).To(Equal(2 * time.Second))
 
 		sleep(4 * time.Second)
-		names, oldest := c.Queued()
+		names, oldest = c.Queued()
 		Expect(names).To(Equal(2))
 		Expect(oldest).To(Equal(6 * time.Second))
 
 		sleep(time.Minute)
-		Expect(t.depth).To(BeZero())
-		Expect(t.oldest).To(BeZero())
+		names, oldest = t.queue()
+		Expect(names).To(BeZero())
+		Expect(oldest).To(BeZero())
 	}))
 
 	It("does not count a name that backs off as waiting", bubble(func(b *bench) {

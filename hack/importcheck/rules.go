@@ -51,14 +51,15 @@ func rules() []rule {
 		},
 		{
 			dir: "providers/internal/...",
-			may: []string{"golang.org/x/sys/..."},
-			why: "what adapters share is a small thing of the standard library and x/sys",
+			may: []string{"golang.org/x/sys/...", "github.com/google/renameio/v2/..."},
+			why: "what adapters share is a small thing of the standard library, x/sys and renameio",
 		},
 		adapter("caddy"),
 		adapter("fake"),
 		adapter("nix", "github.com/nix-community/go-nix/...", "github.com/klauspost/compress/...", "github.com/ulikunitz/xz/..."),
 		adapter("objectstore", "github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/..."),
 		adapter("probe"),
+		adapter("releases"),
 		adapter("secrets"),
 		adapter("statefile"),
 		adapter("systemd", "github.com/coreos/go-systemd/v22/...", "github.com/godbus/dbus/v5"),
@@ -115,6 +116,6 @@ func kind(name string) rule {
 func inTests() []string {
 	return []string{
 		"github.com/onsi/ginkgo/v2/...", "github.com/onsi/gomega/...", "github.com/google/go-cmp/...", logr,
-		"providers/fake", "providers/conformance", "test/env/...",
+		"providers/fake", "providers/conformance", "test/env/...", "test/closure",
 	}
 }
