@@ -95,6 +95,15 @@ func (c cgroup) kill() error {
 	return fmt.Errorf("killing the processes of %s: %v are still there", c, c.pids())
 }
 
+// end kills what is in c and removes it. A cgroup that was killed once must not be used again:
+// Linux 6.18 kills whatever is later cloned into it.
+func (c cgroup) end() error {
+	if err := c.kill(); err != nil {
+		return err
+	}
+	return c.remove()
+}
+
 // remove takes the emptied directories away, the deepest first.
 func (c cgroup) remove() error {
 	var dirs []string

@@ -27,12 +27,12 @@ type Lab struct {
 	// S3 is the lab's object store; it runs from the start.
 	S3 *S3
 
-	record labRecord
 	net    network
 	cgroup cgroup
 
-	mu    sync.Mutex
-	hosts map[string]*Host
+	mu     sync.Mutex // guards what follows
+	record labRecord
+	hosts  map[string]*Host
 }
 
 // No dash: a lab's namespaces are found by the prefix dpl-<lab>-.
@@ -177,7 +177,11 @@ func (l *Lab) start(ctx context.Context) error {
 func (l *Lab) stateDir() string { return filepath.Join(stateRoot, l.Name) }
 func (l *Lab) diskDir() string  { return filepath.Join(diskRoot, l.Name) }
 
-func (l *Lab) save() error { return writeRecord(filepath.Join(l.stateDir(), "lab.json"), l.record) }
+func (l *Lab) save() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return writeRecord(filepath.Join(l.stateDir(), "lab.json"), l.record)
+}
 
 // OuterAddr is the outer machine's address in the lab: where a test's own server listens when a
 // host is to reach it.

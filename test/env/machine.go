@@ -148,8 +148,10 @@ func waitReady(ctx context.Context, socket *net.UnixConn, exited <-chan struct{}
 
 // consoleTail is the end of what the host printed on its console: the first thing to read when a
 // boot goes wrong.
-func (h *Host) consoleTail() string {
-	data, _ := os.ReadFile(h.lab.hostFile(h.Name, ".console"))
+func (h *Host) consoleTail() string { return tail(h.lab.hostFile(h.Name, ".console")) }
+
+func tail(path string) string {
+	data, _ := os.ReadFile(path)
 	lines := strings.Split(strings.TrimRight(string(data), "\n"), "\n")
 	return strings.Join(lines[max(0, len(lines)-25):], "\n")
 }
@@ -182,8 +184,8 @@ func (h *Host) Reboot(ctx context.Context) error {
 // left it, which is kinder than a real power cut: the outer kernel keeps what was not synced.
 // Boot switches the host on again.
 func (h *Host) PowerOff() error {
-	if err := h.cgroup.kill(); err != nil {
+	if err := errors.Join(h.cgroup.end(), removeMachineFiles(h.lab.net.namespace(h.Name))); err != nil {
 		return fmt.Errorf("powering off host %s: %w", h.Name, err)
 	}
-	return errors.Join(h.cgroup.remove(), removeMachineFiles(h.lab.net.namespace(h.Name)))
+	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os/exec"
 	"slices"
 	"strings"
@@ -80,7 +81,10 @@ func policy(hosts []string) []statement {
 
 func (s *S3) putPolicy(ctx context.Context) error {
 	var hosts []string
-	for user := range s.lab.record.Secrets {
+	s.lab.mu.Lock()
+	users := slices.Collect(maps.Keys(s.lab.record.Secrets))
+	s.lab.mu.Unlock()
+	for _, user := range users {
 		if host, ok := strings.CutPrefix(user, HostUser("")); ok {
 			hosts = append(hosts, host)
 		}

@@ -51,14 +51,14 @@ func reap(ctx context.Context) error {
 // destroy removes all that a lab may have left, whatever state it is in. It goes by names and
 // prefixes, not by what this process remembers, for it also runs after crashes.
 func (l *Lab) destroy(ctx context.Context) error {
-	if err := l.cgroup.kill(); err != nil {
+	if err := l.cgroup.end(); err != nil {
 		return err
 	}
 	errs := []error{l.removeNetwork(ctx), unmountBelow(l.diskDir()), removeMachineFiles(l.net.namespace("") + "*")}
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	return errors.Join(l.cgroup.remove(), os.RemoveAll(l.diskDir()), os.RemoveAll(l.stateDir()))
+	return errors.Join(os.RemoveAll(l.diskDir()), os.RemoveAll(l.stateDir()))
 }
 
 func (l *Lab) removeNetwork(ctx context.Context) error {

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -53,7 +54,11 @@ func (s *S3) URL(host, profile string) string {
 }
 
 // Secret is the secret key of a user, whose access key is the user's name.
-func (s *S3) Secret(user string) string { return s.lab.record.Secrets[user] }
+func (s *S3) Secret(user string) string {
+	s.lab.mu.Lock()
+	defer s.lab.mu.Unlock()
+	return s.lab.record.Secrets[user]
+}
 
 func (s *S3) credentials(profile, user string) []byte {
 	return fmt.Appendf(nil, "[%s]\naws_access_key_id = %s\naws_secret_access_key = %s\n", profile, user, s.Secret(user))
@@ -118,7 +123,7 @@ func (s *S3) start(ctx context.Context, group cgroup) error {
 		return err
 	}
 	if err := s.waitHealthy(ctx, exited); err != nil {
-		return fmt.Errorf("%w; see %s", err, log.Name())
+		return fmt.Errorf("%w; its log ends:\n%s", err, tail(log.Name()))
 	}
 	return s.prepare(ctx)
 }
@@ -157,16 +162,32 @@ func (s *S3) waitHealthy(ctx context.Context, exited <-chan struct{}) error {
 // Running says whether the server is on.
 func (s *S3) Running() bool { return len(s.lab.cgroup.child("s3").pids()) > 0 }
 
-// Stop ends the server at once, as if its machine had lost power; clients see connections refused.
-func (s *S3) Stop() error { return s.lab.cgroup.child("s3").kill() }
+// Stop ends the server at once, as if it had crashed; clients see connections refused.
+func (s *S3) Stop(ctx context.Context) error {
+	if err := s.lab.cgroup.child("s3").end(); err != nil {
+		return fmt.Errorf("stopping the S3 server of lab %s: %w", s.lab.Name, err)
+	}
+	// A killed process leaves its cgroup a moment before its sockets close.
+	for {
+		var dialer net.Dialer
+		conn, err := dialer.DialContext(ctx, "tcp", s.Endpoint())
+		if err != nil {
+			return ctx.Err()
+		}
+		conn.Close()
+		time.Sleep(2 * time.Millisecond)
+	}
+}
 
-// addHost makes a host's S3 user, once.
+// addHost makes a host's S3 user, once; the state lock is held.
 func (s *S3) addHost(ctx context.Context, host string) error {
 	user := HostUser(host)
-	if s.lab.record.Secrets[user] != "" {
+	if s.Secret(user) != "" {
 		return nil
 	}
+	s.lab.mu.Lock()
 	s.lab.record.Secrets[user] = rand.Text()
+	s.lab.mu.Unlock()
 	if err := s.createUser(ctx, user); err != nil {
 		return err
 	}

@@ -96,7 +96,7 @@ var _ = Describe("A lab's S3", Ordered, func() {
 	})
 
 	It("keeps its objects over a stop", func(ctx SpecContext) {
-		Expect(lab.S3.Stop()).To(Succeed())
+		Expect(lab.S3.Stop(ctx)).To(Succeed())
 		Expect(lab.S3.Running()).To(BeFalse())
 		_, _, err := lab.Host("biz").Exec(ctx, "curl", "-sS", "-m", "5", "http://s3:7070/health")
 		Expect(exitCode(err)).To(Equal(7))
