@@ -3,6 +3,7 @@ package objectstore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -35,6 +36,10 @@ func (b *bucket) run(ctx context.Context, a attempt, f func(context.Context, *s3
 		err := b.once(ctx, f)
 		if err == nil || isCertain(err) {
 			return err
+		}
+		var unreadable *contentError
+		if errors.As(err, &unreadable) {
+			return fmt.Errorf("%s %s: %w", a.op, a.key, unreadable)
 		}
 		e := b.explain(ctx, a, err)
 		if aboutCredentials(e) && !renewed {

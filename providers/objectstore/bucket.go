@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -240,12 +239,4 @@ func (b *bucket) Delete(ctx context.Context, key string) error {
 		}
 		return err
 	})
-}
-
-// serverTime is the moment of an answer by the store's clock; zero if it did not say.
-func serverTime(t time.Time, ok bool) time.Time {
-	if !ok {
-		return time.Time{}
-	}
-	return t.UTC()
 }

@@ -182,7 +182,7 @@ func (d *dir) List(ctx context.Context, prefix string) ([]providers.ObjectInfo, 
 	err = fs.WalkDir(root.FS(), start, func(key string, entry fs.DirEntry, err error) error {
 		switch {
 		case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
-			return nil // gone since the directory was read
+			return nil //nolint:nilerr // gone since the directory was read
 		case err != nil:
 			return err
 		case ctx.Err() != nil:

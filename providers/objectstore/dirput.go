@@ -29,13 +29,16 @@ var errLocked = errors.New("locked by another process")
 
 // Put writes an object whole or not at all, from the body's present position to its end:
 // into a file beside, flushed to disk, then moved under its key while no other process can
-// write. After a crash there is the old object or the new one.
+// write. A directory keeps no content type. After a crash there is the old object or the new one.
 func (d *dir) Put(ctx context.Context, key string, body io.ReadSeeker, o providers.PutOptions) (providers.ObjectInfo, error) {
 	if err := checkPut(key, o); err != nil {
 		return providers.ObjectInfo{}, fmt.Errorf("writing: %w", err)
 	}
 	info, err := d.put(ctx, key, body, o)
+	var unreadable *contentError
 	switch {
+	case errors.As(err, &unreadable):
+		return providers.ObjectInfo{}, fmt.Errorf("writing %s: %w", key, unreadable)
 	case errors.Is(err, providers.ErrConflict):
 		return providers.ObjectInfo{}, certain("writing", key, providers.ErrConflict)
 	case err != nil:
@@ -253,5 +256,9 @@ func (c *cancellable) Read(p []byte) (int, error) {
 	if err := c.ctx.Err(); err != nil {
 		return 0, err
 	}
-	return c.next.Read(p)
+	n, err := c.next.Read(p)
+	if err != nil && err != io.EOF {
+		err = &contentError{err: err}
+	}
+	return n, err
 }

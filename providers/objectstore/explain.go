@@ -71,8 +71,10 @@ func byCode(code string) (answerAdvice, bool) {
 		"RequestTimeout":        {Slow, "%s waited too long for the request; look at the line to it"},
 		"NotImplemented":        {NotSupported, "%s cannot do this kind of request; use another S3 server, or a newer one"},
 		"ObjectParentIsFile":    {KeyClash, "%s keeps objects as files, and a part of this key is an object already; choose another key"},
-		"ExistingObjectIsDirectory": {KeyClash,
-			"%s keeps objects as files, and other objects lie below this key; choose another key"},
+		"ExistingObjectIsDirectory": {
+			KeyClash,
+			"%s keeps objects as files, and other objects lie below this key; choose another key",
+		},
 		"EntityTooLarge": {TooLarge, "%s takes no objects that large"},
 	}[code]
 	return a, ok

@@ -8,8 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// ErrInvalidKey: the key is none that every store can hold. It is the caller's mistake,
-// not the store's answer, so it is none of the four sentinels.
+// ErrInvalidKey says that the key is none that every store can hold. It is the caller's
+// mistake, not the store's answer, so it is none of the four sentinels.
 var ErrInvalidKey = errors.New("invalid key")
 
 // reserved is where a file store keeps its lock and its unfinished files.

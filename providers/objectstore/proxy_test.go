@@ -2,6 +2,7 @@ package objectstore_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -147,13 +148,12 @@ func expectUnclear(err error, reason string) *objectstore.Error {
 	Expect(err).NotTo(MatchError(providers.ErrNotFound))
 	Expect(err).NotTo(MatchError(providers.ErrNotModified))
 	Expect(err).NotTo(MatchError(providers.ErrConflict))
-	Expect(err).To(BeAssignableToTypeOf(e))
+	Expect(errors.As(err, &e)).To(BeTrue())
 	Expect(providers.ReasonOf(err)).To(Equal(reason), err.Error())
 	Expect(err.Error()).NotTo(ContainSubstring("\n"))
 	Expect(err.Error()).NotTo(ContainSubstring("%!"))
 	Expect(err.Error()).NotTo(ContainSubstring(secretKey))
 	Expect(err.Error()).To(ContainSubstring(";"), "a sentence with a way out: "+err.Error())
 	GinkgoWriter.Println(err)
-	e, _ = err.(*objectstore.Error)
 	return e
 }

@@ -16,7 +16,7 @@ import (
 	"deployer/providers"
 )
 
-// ErrBothConditions: IfMatch and IfAbsent contradict each other. A mistake of the caller.
+// ErrBothConditions says that IfMatch and IfAbsent contradict each other: a mistake of the caller.
 var ErrBothConditions = errors.New("IfMatch and IfAbsent exclude each other")
 
 // Put writes an object whole or not at all, from the body's present position to its end.
@@ -48,7 +48,9 @@ func (b *bucket) Put(ctx context.Context, key string, body io.ReadSeeker, o prov
 			return b.badAnswer(a, errors.New("an answer without an ETag"))
 		}
 		info.ETag = *out.ETag
-		info.ModifiedAt = serverTime(awsmiddleware.GetServerTime(out.ResultMetadata))
+		if at, ok := awsmiddleware.GetServerTime(out.ResultMetadata); ok {
+			info.ModifiedAt = at.UTC()
+		}
 		return nil
 	})
 	if err != nil {
@@ -117,7 +119,24 @@ func newContent(body io.ReadSeeker) (content, error) {
 	if !ok {
 		at = &seekingReaderAt{body: body}
 	}
-	return content{at: at, start: start, size: end - start}, nil
+	return content{at: &contentReader{next: at}, start: start, size: end - start}, nil
+}
+
+// contentError: what was to be written cannot be read. No store is to blame.
+type contentError struct{ err error }
+
+func (e *contentError) Error() string { return "reading what to write: " + e.err.Error() }
+func (e *contentError) Unwrap() error { return e.err }
+
+type contentReader struct{ next io.ReaderAt }
+
+// ReadAt marks errors of the caller's own, for the SDK passes them off as the network's.
+func (c *contentReader) ReadAt(p []byte, offset int64) (int, error) {
+	n, err := c.next.ReadAt(p, offset)
+	if err != nil && err != io.EOF {
+		err = &contentError{err: err}
+	}
+	return n, err
 }
 
 func (c content) section(offset, n int64) *io.SectionReader {

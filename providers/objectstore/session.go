@@ -27,11 +27,16 @@ type session struct {
 	loc Location
 	o   Options
 
-	mu        sync.Mutex
+	mu sync.Mutex
+	using
+	stamp string
+}
+
+// using is what one reading of the credentials led to.
+type using struct {
 	client    *s3.Client
 	creds     *watchedCredentials
 	transport *http.Transport
-	stamp     string
 }
 
 // current gives the client that fits the credential files as they are now.
@@ -40,8 +45,12 @@ func (s *session) current(ctx context.Context) (*s3.Client, error) {
 	defer s.mu.Unlock()
 	stamp := stampOf(s.credentialFiles())
 	if s.client == nil || stamp != s.stamp {
+		before := s.transport
 		if err := s.load(ctx); err != nil {
 			return nil, err
+		}
+		if before != nil {
+			before.CloseIdleConnections()
 		}
 		s.stamp = stamp
 	}
@@ -56,13 +65,19 @@ func (s *session) renew(ctx context.Context) bool {
 	if s.creds == nil {
 		return false
 	}
-	used := s.creds.last()
+	before := s.using
+	used := before.creds.last()
 	if err := s.load(ctx); err != nil {
 		return false
 	}
 	now, err := s.creds.Retrieve(ctx)
-	return err == nil && (now.AccessKeyID != used.AccessKeyID ||
-		now.SecretAccessKey != used.SecretAccessKey || now.SessionToken != used.SessionToken)
+	if err == nil && (now.AccessKeyID != used.AccessKeyID ||
+		now.SecretAccessKey != used.SecretAccessKey || now.SessionToken != used.SessionToken) {
+		before.transport.CloseIdleConnections()
+		return true
+	}
+	s.using = before // its connections are warm
+	return false
 }
 
 func (s *session) load(ctx context.Context) error {
@@ -74,9 +89,6 @@ func (s *session) load(ctx context.Context) error {
 	buildable, ok := cfg.HTTPClient.(*awshttp.BuildableClient)
 	if !ok {
 		return fmt.Errorf("the SDK gave an HTTP client of type %T", cfg.HTTPClient)
-	}
-	if s.transport != nil {
-		s.transport.CloseIdleConnections()
 	}
 	s.transport = buildable.GetTransport()
 	s.creds = &watchedCredentials{next: cfg.Credentials, o: s.o}

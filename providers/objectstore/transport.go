@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -60,17 +61,24 @@ func (c *patientClient) Do(req *http.Request) (*http.Response, error) {
 	}
 	timer := time.AfterFunc(allow, func() { cancel(errNoAnswer) })
 	stop := func() { timer.Stop(); cancel(nil) }
+	var answered atomic.Bool // a server may answer while the body is still being sent
+	progress := func() {
+		if timer.Reset(allow); answered.Load() {
+			timer.Stop()
+		}
+	}
 
 	marked := req.Context().Value(streaming{}) != nil
 	req = req.WithContext(ctx)
 	if req.Body != nil && req.Body != http.NoBody {
-		req.Body = &sentBody{ReadCloser: req.Body, progress: func() { timer.Reset(allow) }}
+		req.Body = &sentBody{ReadCloser: req.Body, progress: progress}
 	}
 	resp, err := c.next.Do(req)
 	if err != nil {
 		defer stop()
 		return nil, causeOf(ctx, err)
 	}
+	answered.Store(true)
 	timer.Stop()
 	if err := checkEnd(req, resp); err != nil {
 		defer stop()
@@ -138,7 +146,7 @@ func (b *receivedBody) Read(p []byte) (int, error) {
 	b.timer.Reset(b.allow)
 	n, err := b.Reader.Read(p)
 	b.timer.Stop()
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		err = causeOf(b.ctx, err)
 	}
 	return n, err
