@@ -1,0 +1,206 @@
+package systemd
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// owner says whose a unit's name is.
+type owner int
+
+const (
+	nobody owner = iota
+	ours
+	foreign
+)
+
+// files is what the disk shows of a unit.
+type files struct {
+	owner owner
+	// found: some unit file or some loaded unit has the name.
+	found bool
+	// text and port are the generated files.
+	text, port fileState
+	// linked: the link in the unit directory is ours and right.
+	linked bool
+	// enabled: multi-user.target wants the unit.
+	enabled bool
+	// masks hide our unit from a place that comes before it, or in its place.
+	masks []string
+	// dropIns are the *.conf files that somebody added by hand.
+	dropIns []string
+	// replaced: a regular file with our mark stands where the link should be.
+	replaced bool
+}
+
+// look reads the files of a unit and says whose it is.
+func (m *Manager) look(ctx context.Context, l *listing, unit string) (files, error) {
+	f, err := m.disk.look(l.host.UnitPath, unit)
+	if err != nil || f.owner != nobody {
+		return f, err
+	}
+	row, loaded := l.rows[unit]
+	if !loaded || row.LoadState == "not-found" && row.ActiveState == "inactive" {
+		return f, nil
+	}
+	f.found = true
+	mine, err := m.orphan(ctx, l, unit)
+	f.owner = foreign
+	if mine {
+		f.owner = ours
+	}
+	return f, err
+}
+
+// orphan reports whether a loaded unit without any file was ours: all of its files were
+// deleted under it. It is still loaded from our path, or its process has our credential.
+func (m *Manager) orphan(ctx context.Context, l *listing, unit string) (bool, error) {
+	d, err := m.detail(ctx, l, unit)
+	if err != nil {
+		return false, err
+	}
+	return d.fragment == m.disk.link(unit) || d.fragment == m.disk.text(unit) || d.fragment == "" && d.instance != "", nil
+}
+
+// look reads what the disk alone shows.
+func (d *disk) look(unitPath []string, unit string) (files, error) {
+	var f files
+	var err error
+	if f.text, err = d.file(d.text(unit), unit); err != nil {
+		return f, err
+	}
+	if f.port, err = d.file(portFile(d.paths, unit), unit); err != nil {
+		return f, err
+	}
+	entries, err := d.dir(d.paths.UnitDir)
+	if err != nil {
+		return f, err
+	}
+	target, entry := entries[unit]
+	if err := d.classify(&f, unit, target, entry); err != nil {
+		return f, err
+	}
+	wants, err := d.dir(d.wants())
+	if err != nil {
+		return f, err
+	}
+	_, f.enabled = wants[unit]
+	return f, d.search(&f, unitPath, unit)
+}
+
+// classify decides from the entry in the unit directory whose the unit is.
+func (d *disk) classify(f *files, unit, target string, entry bool) error {
+	switch {
+	case !entry:
+		if f.text.found {
+			f.owner = ours
+		}
+	case target == d.text(unit):
+		f.owner, f.linked = ours, true
+	case target == nullDevice && f.text.found:
+		f.owner = ours
+		f.masks = append(f.masks, d.link(unit))
+	case target == "":
+		replaced, err := d.file(d.link(unit), unit)
+		if err != nil {
+			return err
+		}
+		f.owner = foreign
+		if replaced.marked {
+			f.owner, f.replaced = ours, true
+		}
+	default:
+		f.owner = foreign
+	}
+	f.found = f.owner != nobody
+	return nil
+}
+
+// search goes through systemd's directories: for units of that name that are not ours,
+// for masks that come before our link, and for drop-ins.
+func (d *disk) search(f *files, unitPath []string, unit string) error {
+	before := slices.Contains(unitPath, d.paths.UnitDir)
+	for _, dir := range unitPath {
+		entries, err := d.dir(dir)
+		if err != nil {
+			return err
+		}
+		if dir == d.paths.UnitDir {
+			before = false
+		} else if target, ok := entries[unit]; ok {
+			d.shadow(f, filepath.Join(dir, unit), target, before)
+		}
+		if _, ok := entries[unit+".d"]; ok && d.byHand(dir) {
+			confs, err := dropIns(filepath.Join(dir, unit+".d"))
+			if err != nil {
+				return err
+			}
+			f.dropIns = append(f.dropIns, confs...)
+		}
+	}
+	return nil
+}
+
+// shadow judges a file of our unit's name in another directory. Behind our link it has no
+// effect; before it, a mask is drift and anything else is somebody's unit.
+func (d *disk) shadow(f *files, path, target string, before bool) {
+	f.found = true
+	switch {
+	case f.owner == nobody:
+		f.owner = foreign
+	case f.owner == ours && before && target == nullDevice:
+		f.masks = append(f.masks, path)
+	case f.owner == ours && before:
+		f.owner = foreign
+	}
+}
+
+func dropIns(dir string) ([]string, error) {
+	list, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("listing drop-ins: %w", err)
+	}
+	var out []string
+	for _, e := range list {
+		if strings.HasSuffix(e.Name(), ".conf") {
+			out = append(out, filepath.Join(dir, e.Name()))
+		}
+	}
+	return out, nil
+}
+
+// differs says for people how the files are not what the unit renders to.
+func (f files) differs(u Unit, enable bool) []string {
+	var out []string
+	switch {
+	case !f.text.found:
+		out = append(out, "unit file missing")
+	case f.text.sum != sha256.Sum256([]byte(u.Text)):
+		out = append(out, "unit file edited or outdated")
+	}
+	if u.PortFile != "" && (!f.port.found || f.port.sum != sha256.Sum256([]byte(u.PortFile))) {
+		out = append(out, "port file")
+	}
+	switch {
+	case len(f.masks) > 0:
+		out = append(out, "masked")
+	case f.replaced:
+		out = append(out, "link replaced by a file")
+	case !f.linked:
+		out = append(out, "not linked")
+	}
+	if f.enabled != enable {
+		out = append(out, map[bool]string{true: "enabled", false: "disabled"}[f.enabled])
+	}
+	for _, d := range f.dropIns {
+		out = append(out, "drop-in "+filepath.Base(d))
+	}
+	return out
+}

@@ -1,0 +1,169 @@
+package systemd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	v1 "deployer/api/v1"
+	"deployer/providers"
+)
+
+// Results of a job, as systemd names them.
+const (
+	jobDone     = "done"
+	jobCanceled = "canceled"
+)
+
+// lookAgain is how often a job that was not heard of is looked for: the connection that
+// would bring its result may have died.
+const lookAgain = time.Second
+
+// enqueue is Bus.Restart or Bus.Stop.
+type enqueue func(Bus, context.Context, string, chan<- string) (int, error)
+
+// Start starts the slot, or restarts it when it runs, and waits until systemd calls it
+// started. A program that does not come up is a *providers.Fault with Own set; when the
+// outcome stays unknown the error is ErrUnavailable and the state must be read again,
+// for the job may have been done.
+func (m *Manager) Start(ctx context.Context, service string, slot v1.Slot) error {
+	unit := v1.UnitName(service, slot)
+	if err := m.start(ctx, unit); err != nil {
+		return fmt.Errorf("starting %s: %w", unit, err)
+	}
+	return nil
+}
+
+func (m *Manager) start(ctx context.Context, unit string) error {
+	if _, err := m.claim(ctx, unit); errors.Is(err, errNoUnit) {
+		return fmt.Errorf("%w: install it first", providers.ErrNotFound)
+	} else if err != nil {
+		return err
+	}
+	defer m.changed(unit)
+	if err := m.resetFailed(ctx, unit); err != nil {
+		return err
+	}
+	result, err := m.job(ctx, unit, Bus.Restart)
+	if err != nil {
+		return refusal(unit, err)
+	}
+	if result == jobDone {
+		return nil
+	}
+	return m.judgeStart(ctx, unit, result)
+}
+
+// Stop stops the slot and waits until its processes are gone, killed after stopTimeout.
+func (m *Manager) Stop(ctx context.Context, service string, slot v1.Slot) error {
+	unit := v1.UnitName(service, slot)
+	if err := m.stop(ctx, unit); err != nil {
+		return fmt.Errorf("stopping %s: %w", unit, err)
+	}
+	return nil
+}
+
+func (m *Manager) stop(ctx context.Context, unit string) error {
+	if _, err := m.claim(ctx, unit); errors.Is(err, errNoUnit) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	defer m.changed(unit)
+	result, err := m.job(ctx, unit, Bus.Stop)
+	switch {
+	case isDBusError(err, noSuchUnit):
+		return nil
+	case err != nil:
+		return refusal(unit, err)
+	case result == jobDone:
+		return nil
+	}
+	row, err := m.row(ctx, unit)
+	if err != nil {
+		return err
+	}
+	if stopped(row) {
+		return nil
+	}
+	return unavailable("stopping", fmt.Errorf("the job ended as %s and the unit is %s", result, row.ActiveState))
+}
+
+const noSuchUnit = "org.freedesktop.systemd1.NoSuchUnit"
+
+// resetFailed clears the failures of before, and with them the growing restart delay.
+func (m *Manager) resetFailed(ctx context.Context, unit string) error {
+	err := m.conn.once(ctx, callTimeout, func(ctx context.Context, b Bus) error { return b.ResetFailed(ctx, unit) })
+	if err == nil || isDBusError(err, noSuchUnit) {
+		return nil
+	}
+	return unavailable("clearing the failures of "+unit, err)
+}
+
+// job enqueues a job and waits for its result. It never enqueues twice: when the result is
+// not heard, the state of the unit stands for it.
+func (m *Manager) job(ctx context.Context, unit string, begin enqueue) (string, error) {
+	bus, err := m.conn.get(ctx)
+	if err != nil {
+		return "", unavailable("connecting to systemd", err)
+	}
+	heard := make(chan string, 1)
+	call, cancel := context.WithTimeout(ctx, callTimeout)
+	id, err := begin(bus, call, unit, heard)
+	cancel()
+	if err != nil {
+		if answered(err) {
+			return "", err
+		}
+		return "", unavailable("asking systemd for a job", err)
+	}
+	tick := time.NewTicker(lookAgain)
+	defer tick.Stop()
+	for {
+		select {
+		case result := <-heard:
+			return result, nil
+		case <-ctx.Done():
+			return "", unavailable("waiting for systemd's job", ctx.Err())
+		case <-tick.C:
+		}
+		row, err := m.row(ctx, unit)
+		if err != nil {
+			continue // systemd is busy or starts anew; ctx bounds it
+		}
+		if result, ended := unheard(row, id, heard); ended {
+			return result, nil
+		}
+	}
+}
+
+// unheard gives the result of a job that is no longer there: what was heard meanwhile, or
+// nothing that systemd would say, so that the state decides.
+func unheard(row Row, id int, heard <-chan string) (string, bool) {
+	if int(row.JobId) == id && id != 0 {
+		return "", false
+	}
+	select {
+	case result := <-heard:
+		return result, true
+	case <-time.After(lookAgain / 10):
+		return "unheard", true
+	}
+}
+
+// row reads the unit's row anew; a unit that is not loaded is inactive.
+func (m *Manager) row(ctx context.Context, unit string) (Row, error) {
+	m.changed(unit)
+	l, err := m.list(ctx)
+	if err != nil {
+		return Row{}, err
+	}
+	row, ok := l.rows[unit]
+	if !ok {
+		return Row{Name: unit, ActiveState: "inactive", SubState: "dead"}, nil
+	}
+	return row, nil
+}
+
+func stopped(r Row) bool { return r.ActiveState == "inactive" || r.ActiveState == "failed" }
