@@ -68,38 +68,45 @@ func (a *admin) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	return d.DialContext(ctx, a.network, a.address)
 }
 
+// answer is what the admin API said.
+type answer struct {
+	status int
+	etag   string
+	body   []byte
+}
+
 // get reads the whole configuration and its etag.
 func (a *admin) get(ctx context.Context) (string, []byte, error) {
-	resp, body, err := a.do(ctx, http.MethodGet, "/config/", nil, "")
+	got, err := a.do(ctx, &request{method: http.MethodGet, path: "/config/"}, "")
 	if err != nil {
 		return "", nil, err
 	}
-	if resp.StatusCode != http.StatusOK {
-		return "", nil, a.refused("reading its configuration", resp, body)
+	if got.status != http.StatusOK {
+		return "", nil, a.refused("to tell its configuration", got)
 	}
-	return resp.Header.Get("Etag"), body, nil
+	return got.etag, got.body, nil
 }
 
 // send writes under If-Match; a lost race is ErrConflict.
 func (a *admin) send(ctx context.Context, r *request, etag string) error {
-	resp, body, err := a.do(ctx, r.method, r.path, r.body, etag)
+	got, err := a.do(ctx, r, etag)
 	switch {
 	case err != nil:
 		return err
-	case resp.StatusCode == http.StatusPreconditionFailed:
+	case got.status == http.StatusPreconditionFailed:
 		return fmt.Errorf("changing Caddy's routes: %w", providers.ErrConflict)
-	case resp.StatusCode != http.StatusOK:
-		return a.refused("the change of our routes, and goes on as before", resp, body)
+	case got.status != http.StatusOK:
+		return a.refused("the change of our routes, and goes on as before", got)
 	}
 	return nil
 }
 
-func (a *admin) do(ctx context.Context, method, path string, body []byte, etag string) (*http.Response, []byte, error) {
-	req, err := http.NewRequestWithContext(ctx, method, a.base+path, bytes.NewReader(body))
+func (a *admin) do(ctx context.Context, r *request, etag string) (answer, error) {
+	req, err := http.NewRequestWithContext(ctx, r.method, a.base+r.path, bytes.NewReader(r.body))
 	if err != nil {
-		return nil, nil, fmt.Errorf("asking Caddy's admin API: %w", err)
+		return answer{}, fmt.Errorf("asking Caddy's admin API: %w", err)
 	}
-	if body != nil {
+	if r.body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	if etag != "" {
@@ -107,17 +114,17 @@ func (a *admin) do(ctx context.Context, method, path string, body []byte, etag s
 	}
 	resp, err := a.client.Do(req)
 	if err != nil {
-		return nil, nil, a.unreachable(err)
+		return answer{}, a.unreachable(err)
 	}
-	defer resp.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxConfig+1))
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxConfig+1))
 	if err != nil {
-		return nil, nil, a.unreachable(err)
+		return answer{}, a.unreachable(err)
 	}
-	if len(answer) > maxConfig {
-		return nil, nil, a.strange(fmt.Errorf("over %d bytes", maxConfig))
+	if len(body) > maxConfig {
+		return answer{}, a.strange(fmt.Errorf("over %d bytes", maxConfig))
 	}
-	return resp, answer, nil
+	return answer{resp.StatusCode, resp.Header.Get("Etag"), body}, nil
 }
 
 // unreachable is every way of getting no answer; the effect of a write is then unknown.
@@ -137,12 +144,12 @@ func (a *admin) unreachable(cause error) error {
 }
 
 // refused carries Caddy's own words.
-func (a *admin) refused(what string, resp *http.Response, body []byte) error {
+func (a *admin) refused(what string, got answer) error {
 	var said struct {
 		Error string `json:"error"`
 	}
-	if json.Unmarshal(body, &said) != nil || said.Error == "" {
-		return a.strange(fmt.Errorf("status %s", resp.Status))
+	if json.Unmarshal(got.body, &said) != nil || said.Error == "" {
+		return a.strange(fmt.Errorf("status %d", got.status))
 	}
 	return &providers.Fault{
 		Reason:  reasonRefused,

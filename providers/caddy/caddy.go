@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -137,12 +138,12 @@ func (c *Client) Observe(ctx context.Context, service string, want *providers.Ro
 		return providers.RouteFacts{}, err
 	}
 	differs := snap.differs(target, wanted)
-	_, _, found := snap.find(service)
+	_, found := snap.find(service)
 	return providers.RouteFacts{Found: found, Current: differs == "", Differs: differs}, nil
 }
 
 func factsOfNone(snap *snapshot, service string) providers.RouteFacts {
-	if _, _, found := snap.find(service); found {
+	if _, found := snap.find(service); found {
 		return providers.RouteFacts{Found: true, Differs: "there is a route, and there should be none"}
 	}
 	return providers.RouteFacts{Current: true}
@@ -154,16 +155,7 @@ func (c *Client) Owned(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listing our routes: %w", err)
 	}
-	var names []string
-	for _, s := range snap.servers {
-		for _, e := range s.routes {
-			if e.service != "" {
-				names = append(names, e.service)
-			}
-		}
-	}
-	slices.Sort(names)
-	return slices.Compact(names), nil
+	return slices.Sorted(maps.Keys(snap.places)), nil
 }
 
 // Put writes the route. Nothing is written when Caddy has it already. Faults:

@@ -78,13 +78,13 @@ type counter struct {
 
 func countWrites(s *caddyServer) *counter {
 	GinkgoHelper()
-	real, err := newAdmin(s.admin)
+	upstream, err := newAdmin(s.admin)
 	Expect(err).NotTo(HaveOccurred())
-	target, err := url.Parse(real.base)
+	target, err := url.Parse(upstream.base)
 	Expect(err).NotTo(HaveOccurred())
 	proxy := &httputil.ReverseProxy{
 		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(target); r.Out.Host = target.Host },
-		Transport: real.client.Transport,
+		Transport: upstream.client.Transport,
 	}
 	c := &counter{}
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -2,7 +2,6 @@ package caddy
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -23,21 +22,41 @@ import (
 // A route that is right by these rules is left where it is, even if we would put it
 // elsewhere today: moving it would be a write for nothing.
 
-// answering are the handlers of Caddy that answer a request. All others are taken for
-// middleware: to stand before a foreign firewall by mistake would be worse than to
-// stand behind a foreign site.
-var answering = []string{"static_response", "reverse_proxy", "file_server", "error", "acme_server", "metrics"}
+// misplaced says for people, by index, which of our routes are not reached as they
+// should be, and why. One pass, because every service asks.
+func misplaced(routes []element) map[int]string {
+	var wrong map[int]string
+	foreign := newSwallowers()
+	ours := make(map[string][]int)
+	for i, e := range routes {
+		if e.service == "" {
+			foreign.add(i, e)
+			continue
+		}
+		if why := shadow(routes, i, foreign, ours); why != "" {
+			if wrong == nil {
+				wrong = make(map[int]string)
+			}
+			wrong[i] = why
+		}
+		for _, host := range e.hosts {
+			ours[host] = append(ours[host], i)
+		}
+	}
+	return wrong
+}
 
-// misplaced says for people why the route at index is not reached as it should be;
-// empty when it stands right.
-func misplaced(routes []element, index int) string {
+// shadow names the earlier route that takes the requests of the one at index.
+func shadow(routes []element, index int, foreign *swallowers, ours map[string][]int) string {
 	mine := routes[index]
-	for i, e := range routes[:index] {
-		switch {
-		case e.service == "" && e.swallows(mine.hosts()):
-			return fmt.Sprintf("route %d of somebody else comes first and takes its requests", i)
-		case e.service != "" && e.shadows(mine):
-			return fmt.Sprintf("the route of %s comes first and takes its requests", e.service)
+	if i, found := foreign.first(mine.hosts); found {
+		return fmt.Sprintf("route %d of somebody else comes first and takes its requests", i)
+	}
+	for _, host := range mine.hosts {
+		for _, i := range ours[host] {
+			if p := routes[i].path; p == "" && mine.path != "" || strings.HasPrefix(mine.path, p+"/") && p != "" {
+				return fmt.Sprintf("the route of %s comes first and takes its requests", routes[i].service)
+			}
 		}
 	}
 	return ""
@@ -47,33 +66,41 @@ func misplaced(routes []element, index int) string {
 // foreign ones.
 func arrange(routes []element) []element {
 	var ours, foreign []element
+	swallowing := newSwallowers()
 	for _, e := range routes {
 		if e.service == "" {
+			swallowing.add(len(foreign), e)
 			foreign = append(foreign, e)
 		} else {
 			ours = append(ours, e)
 		}
 	}
+	// From the shortest path up: a longer one must not stand behind a shorter one of the
+	// same host that had to move up.
 	slices.SortFunc(ours, func(a, b element) int {
-		return cmp.Or(len(a.path())-len(b.path()), -strings.Compare(a.service, b.service))
+		return cmp.Or(len(a.path)-len(b.path), -strings.Compare(a.service, b.service))
 	})
-	before := make(map[string]int, len(ours))
-	for i, e := range ours {
-		before[e.service] = firstSwallower(foreign, e.hosts())
-		for _, shorter := range ours[:i] {
-			if shorter.overlaps(e) {
-				before[e.service] = min(before[e.service], before[shorter.service])
+	before := make([][]element, len(foreign)+1)
+	limit := make(map[string]int)
+	for _, e := range ours {
+		place := len(foreign)
+		if i, found := swallowing.first(e.hosts); found {
+			place = i
+		}
+		for _, host := range e.hosts {
+			if l, ok := limit[host]; ok {
+				place = min(place, l)
 			}
 		}
+		for _, host := range e.hosts {
+			limit[host] = place
+		}
+		before[place] = append(before[place], e)
 	}
-	slices.Reverse(ours)
 	out := make([]element, 0, len(routes))
-	for i := range len(foreign) + 1 {
-		for _, e := range ours {
-			if before[e.service] == i {
-				out = append(out, e)
-			}
-		}
+	for i := range before {
+		slices.Reverse(before[i])
+		out = append(out, before[i]...)
 		if i < len(foreign) {
 			out = append(out, foreign[i])
 		}
@@ -81,107 +108,61 @@ func arrange(routes []element) []element {
 	return out
 }
 
-func firstSwallower(foreign []element, hosts []string) int {
-	for i, e := range foreign {
-		if e.swallows(hosts) {
-			return i
+// swallowers finds the first foreign route that takes every request of a host.
+type swallowers struct {
+	exact map[string]int
+	// wild are host patterns with a star; everything is the index of a catch-all.
+	wild       []wildcard
+	everything int
+}
+
+type wildcard struct {
+	pattern string
+	index   int
+}
+
+func newSwallowers() *swallowers {
+	return &swallowers{exact: make(map[string]int), everything: -1}
+}
+
+// add takes the foreign routes in their order.
+func (s *swallowers) add(index int, e element) {
+	if e.takesAll && s.everything < 0 {
+		s.everything = index
+	}
+	for _, host := range e.takes {
+		if strings.Contains(host, "*") {
+			s.wild = append(s.wild, wildcard{host, index})
+		} else if _, known := s.exact[host]; !known {
+			s.exact[host] = index
 		}
 	}
-	return len(foreign)
 }
 
-// swallows reports whether the route takes every request of one of the hosts.
-func (e element) swallows(hosts []string) bool {
-	if !e.answers() {
-		return false
-	}
-	if len(e.match) == 0 {
-		return true
-	}
-	return slices.ContainsFunc(e.match, func(set map[string]json.RawMessage) bool {
-		return takesAll(set, hosts)
-	})
-}
-
-// takesAll: the matcher set restricts nothing but the host, and one host is covered.
-func takesAll(set map[string]json.RawMessage, hosts []string) bool {
-	for key := range set {
-		if key != "host" && key != "path" {
-			return false
+func (s *swallowers) first(hosts []string) (index int, found bool) {
+	consider := func(i int) {
+		if !found || i < index {
+			index, found = i, true
 		}
 	}
-	if paths, ok := words(set["path"]); ok && !slices.Contains(paths, "*") && !slices.Contains(paths, "/*") {
-		return false
+	if s.everything >= 0 {
+		consider(s.everything)
 	}
-	patterns, ok := words(set["host"])
-	if !ok {
-		return true
-	}
-	return slices.ContainsFunc(hosts, func(host string) bool {
-		return slices.ContainsFunc(patterns, func(p string) bool { return hostCovers(p, host) })
-	})
-}
-
-// hostCovers follows Caddy: case does not matter and a * stands for one label.
-func hostCovers(pattern, host string) bool {
-	p, h := strings.Split(strings.ToLower(pattern), "."), strings.Split(host, ".")
-	if len(p) != len(h) {
-		return false
-	}
-	for i := range p {
-		if p[i] != "*" && p[i] != h[i] {
-			return false
+	for _, host := range hosts {
+		if i, ok := s.exact[host]; ok {
+			consider(i)
+		}
+		for _, w := range s.wild {
+			if covers(w.pattern, host) {
+				consider(w.index)
+			}
 		}
 	}
-	return true
+	return index, found
 }
 
-// answers reports whether a request that matches goes no further.
-func (e element) answers() bool {
-	return e.terminal || slices.ContainsFunc(e.handle, func(h handler) bool {
-		return slices.Contains(answering, h.Handler) || slices.ContainsFunc(h.Routes, func(raw json.RawMessage) bool {
-			nested := parseElement(raw)
-			return len(nested.match) == 0 && nested.answers()
-		})
-	})
-}
-
-// shadows reports whether this route of ours, standing first, would take the other's
-// requests.
-func (e element) shadows(other element) bool {
-	return e.overlaps(other) && len(e.path()) < len(other.path())
-}
-
-func (e element) overlaps(other element) bool {
-	hosts := other.hosts()
-	return slices.ContainsFunc(e.hosts(), func(h string) bool { return slices.Contains(hosts, h) })
-}
-
-// hosts and path are those of a route of ours.
-func (e element) hosts() []string {
-	if len(e.match) == 0 {
-		return nil
-	}
-	hosts, _ := words(e.match[0]["host"])
-	return hosts
-}
-
-func (e element) path() string {
-	if len(e.match) == 0 {
-		return ""
-	}
-	paths, _ := words(e.match[0]["path"])
-	if len(paths) == 0 {
-		return ""
-	}
-	return paths[0]
-}
-
-// words reads a list of strings; false when there is none.
-func words(raw json.RawMessage) ([]string, bool) {
-	var list []string
-	if len(raw) == 0 || json.Unmarshal(raw, &list) != nil {
-		return nil, false
-	}
-	return list, true
+// covers follows Caddy: a * stands for one label.
+func covers(pattern, host string) bool {
+	p, h := strings.Split(pattern, "."), strings.Split(host, ".")
+	return slices.EqualFunc(p, h, func(want, label string) bool { return want == "*" || want == label })
 }

@@ -21,21 +21,23 @@ const serversPath = "/config/apps/http/servers"
 // plan is the smallest write that brings the changes about; nil when all is as wanted.
 // Pure, so that a lost race simply plans again from a new snapshot.
 func (o *Options) plan(s *snapshot, changes []change) (*request, error) {
-	d := draft{before: s, after: make(map[string][]element)}
-	for _, srv := range s.servers {
-		d.after[srv.name] = slices.Clone(srv.routes)
-	}
+	var t target
+	wanted := make(map[string]*element, len(changes))
 	for _, ch := range changes {
-		if ch.route == nil {
-			d.drop(ch.service, "")
+		wanted[ch.service] = ch.route
+		if ch.route == nil || t.name != "" {
 			continue
 		}
-		t, err := o.target(s)
-		if err != nil {
+		var err error
+		if t, err = o.target(s); err != nil {
 			return nil, err
 		}
-		d.put(t, *ch.route)
 	}
+	d := draft{before: s, after: make(map[string][]element)}
+	for _, srv := range s.servers {
+		d.after[srv.name] = kept(srv, t, wanted)
+	}
+	d.add(t, changes)
 	return d.request(o)
 }
 
@@ -45,34 +47,46 @@ type draft struct {
 	after  map[string][]element
 }
 
-// drop takes the service's route out of all servers but one.
-func (d *draft) drop(service, except string) {
-	for name, routes := range d.after {
-		if name != except {
-			d.after[name] = slices.DeleteFunc(routes, func(e element) bool { return e.service == service })
+// kept are the routes of a server that stay: all of other people's, and those of ours
+// that nobody changes or that belong here, with their new content.
+func kept(srv server, t target, wanted map[string]*element) []element {
+	var out []element
+	for _, e := range srv.routes {
+		w, changes := wanted[e.service]
+		switch {
+		case e.service == "" || !changes:
+			out = append(out, e)
+		case w == nil || srv.name != t.name:
+		case difference(e.raw, w.raw) == "":
+			out = append(out, e)
+		default:
+			out = append(out, *w)
 		}
 	}
+	return out
 }
 
-// put changes the route where it is if it stands right there, and else arranges ours anew.
-func (d *draft) put(t target, e element) {
-	d.drop(e.service, t.name)
-	routes := d.after[t.name]
-	at := slices.IndexFunc(routes, func(x element) bool { return x.service == e.service })
-	if at < 0 {
-		d.after[t.name] = arrange(append(routes, e))
+// add brings in the routes that the target does not have yet, and arranges ours anew
+// when one is new or stands wrong, or came into the way of another by its change.
+func (d *draft) add(t target, changes []change) {
+	if t.name == "" {
 		return
 	}
-	if difference(routes[at].raw, e.raw) != "" {
-		routes[at] = e
+	routes := d.after[t.name]
+	there := make(map[string]bool, len(routes))
+	for _, e := range routes {
+		there[e.service] = true
 	}
-	// A change of path may also put this one in the way of others of ours.
-	for i, other := range routes {
-		if other.service != "" && misplaced(routes, i) != "" {
-			d.after[t.name] = arrange(routes)
-			return
+	had := len(routes)
+	for _, ch := range changes {
+		if ch.route != nil && !there[ch.service] {
+			routes = append(routes, *ch.route)
 		}
 	}
+	if len(routes) > had || len(misplaced(routes)) > 0 {
+		routes = arrange(routes)
+	}
+	d.after[t.name] = routes
 }
 
 // request chooses between one element, one routes array, one new server, and all servers.

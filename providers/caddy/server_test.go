@@ -69,7 +69,7 @@ func (s *caddyServer) run(args ...string) {
 	Eventually(func() error {
 		_, err := s.try(http.MethodGet, "/config/", "", nil)
 		return err
-	}).WithTimeout(20*time.Second).WithPolling(20*time.Millisecond).Should(Succeed(), s.output)
+	}).WithTimeout(20*time.Second).WithPolling(20*time.Millisecond).Should(Succeed(), s.output.String)
 }
 
 // kill is kill -9; again is harmless.

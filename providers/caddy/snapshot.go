@@ -14,7 +14,12 @@ type snapshot struct {
 	// etag covers the whole configuration; a write under it meets exactly this one.
 	etag    string
 	servers []server
+	// places of our routes, by service.
+	places map[string]place
 }
+
+// place is the index of a server, and of a route in it.
+type place struct{ server, route int }
 
 // server is one of apps.http.servers, sorted by name.
 type server struct {
@@ -23,25 +28,10 @@ type server struct {
 	// hasRoutes: there is a routes array, however short.
 	hasRoutes bool
 	routes    []element
+	// misplaced routes of ours, by index, and why.
+	misplaced map[int]string
 	// fields are the bytes of everything in the server.
 	fields map[string]json.RawMessage
-}
-
-// element is one route of a server, ours or somebody else's.
-type element struct {
-	raw json.RawMessage
-	// service of our @id; empty when it is somebody else's.
-	service string
-	match   []map[string]json.RawMessage
-	handle  []handler
-	// terminal: no later route is looked at.
-	terminal bool
-}
-
-// handler is as much of a handler as tells whether it answers.
-type handler struct {
-	Handler string            `json:"handler"`
-	Routes  []json.RawMessage `json:"routes"`
 }
 
 // parseSnapshot reads a configuration. Nothing, null and a configuration without the
@@ -69,6 +59,14 @@ func parseSnapshot(etag string, body []byte) (*snapshot, error) {
 		snap.servers = append(snap.servers, s)
 	}
 	slices.SortFunc(snap.servers, func(a, b server) int { return strings.Compare(a.name, b.name) })
+	snap.places = make(map[string]place)
+	for i, srv := range snap.servers {
+		for j, e := range srv.routes {
+			if _, known := snap.places[e.service]; e.service != "" && !known {
+				snap.places[e.service] = place{i, j}
+			}
+		}
+	}
 	return snap, nil
 }
 
@@ -89,52 +87,28 @@ func parseServer(name string, fields map[string]json.RawMessage) (server, error)
 	for _, raw := range raws {
 		s.routes = append(s.routes, parseElement(raw))
 	}
+	s.misplaced = misplaced(s.routes)
 	return s, nil
 }
 
-// parseElement never fails: what we do not understand is somebody else's, and stays.
-func parseElement(raw json.RawMessage) element {
-	e := element{raw: raw}
-	var head struct {
-		ID       any                          `json:"@id"`
-		Match    []map[string]json.RawMessage `json:"match"`
-		Handle   []handler                    `json:"handle"`
-		Terminal bool                         `json:"terminal"`
-	}
-	if json.Unmarshal(raw, &head) != nil {
-		return e
-	}
-	e.match, e.handle, e.terminal = head.Match, head.Handle, head.Terminal
-	if id, ok := head.ID.(string); ok && strings.HasPrefix(id, idPrefix) {
-		e.service = strings.TrimPrefix(id, idPrefix)
-	}
-	return e
-}
-
-// find gives the server's index and the route's index in it.
-func (s *snapshot) find(service string) (serverAt, routeAt int, found bool) {
-	for i, srv := range s.servers {
-		for j, e := range srv.routes {
-			if e.service == service {
-				return i, j, true
-			}
-		}
-	}
-	return 0, 0, false
+// find gives the place of the service's route.
+func (s *snapshot) find(service string) (place, bool) {
+	p, found := s.places[service]
+	return p, found
 }
 
 // differs says for people what of the wanted route is not there; empty when all is.
 func (s *snapshot) differs(t target, wanted element) string {
-	at, index, found := s.find(wanted.service)
+	at, found := s.find(wanted.service)
 	if !found {
 		return "there is no route"
 	}
-	srv := s.servers[at]
+	srv := s.servers[at.server]
 	if srv.name != t.name {
 		return fmt.Sprintf("the route is in server %s, should be in %s", srv.name, t.name)
 	}
-	if d := difference(srv.routes[index].raw, wanted.raw); d != "" {
+	if d := difference(srv.routes[at.route].raw, wanted.raw); d != "" {
 		return d
 	}
-	return misplaced(srv.routes, index)
+	return srv.misplaced[at.route]
 }

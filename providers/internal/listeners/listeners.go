@@ -41,7 +41,7 @@ func in(table string, port int) ([]Socket, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	var found []Socket
 	lines := bufio.NewScanner(f)
 	lines.Scan() // the heading
