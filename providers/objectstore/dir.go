@@ -180,23 +180,24 @@ func (d *dir) List(ctx context.Context, prefix string) ([]providers.ObjectInfo, 
 	var all []providers.ObjectInfo
 	start := path.Dir(prefix + "x") // the directory that a prefix such as "a/b/c" begins in
 	err = fs.WalkDir(root.FS(), start, func(key string, entry fs.DirEntry, err error) error {
+		isKey := checkKey(key) == nil
 		switch {
 		case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
-			return nil //nolint:nilerr // gone since the directory was read
+			return nil // gone since the directory was read
 		case err != nil:
 			return err
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case key == ".":
 			return nil
-		case checkKey(key) != nil && entry.IsDir():
+		case !isKey && entry.IsDir():
 			return fs.SkipDir
-		case !entry.Type().IsRegular() || checkKey(key) != nil || !strings.HasPrefix(key, prefix):
+		case !entry.Type().IsRegular() || !isKey || !strings.HasPrefix(key, prefix):
 			return nil
 		}
 		obj, err := openObject(root, key)
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil
+			return nil // likewise
 		}
 		if err != nil {
 			return err
