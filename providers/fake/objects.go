@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"deployer/providers"
 )
@@ -26,16 +28,14 @@ var _ providers.Objects = objects{}
 
 func (s objects) Get(ctx context.Context, key string, o providers.GetOptions) (out *providers.Object, err error) {
 	err = s.w.run(ctx, look("objects.Get", key), func() error {
-		have, found := s.w.objects[key]
-		switch {
-		case !found:
-			return fmt.Errorf("reading %s: %w", key, providers.ErrNotFound)
-		case o.IfNoneMatch != "" && o.IfNoneMatch == have.etag:
-			return fmt.Errorf("reading %s: %w", key, providers.ErrNotModified)
-		case o.Offset > int64(len(have.data)):
-			return fmt.Errorf("reading %s: it has only %d bytes: %w", key, len(have.data), providers.ErrUnavailable)
+		have, err := s.w.object("reading", key)
+		if err != nil {
+			return err
 		}
-		var body io.Reader = bytes.NewReader(have.data[o.Offset:])
+		if o.IfNoneMatch != "" && o.IfNoneMatch == have.etag {
+			return fmt.Errorf("reading %s: %w", key, providers.ErrNotModified)
+		}
+		var body io.Reader = bytes.NewReader(have.data[min(o.Offset, int64(len(have.data))):])
 		if o.MaxBytes > 0 {
 			body = &bounded{r: body, left: o.MaxBytes}
 		}
@@ -47,12 +47,9 @@ func (s objects) Get(ctx context.Context, key string, o providers.GetOptions) (o
 
 func (s objects) Stat(ctx context.Context, key string) (info providers.ObjectInfo, err error) {
 	err = s.w.run(ctx, look("objects.Stat", key), func() error {
-		have, found := s.w.objects[key]
-		if !found {
-			return fmt.Errorf("looking at %s: %w", key, providers.ErrNotFound)
-		}
+		have, err := s.w.object("looking at", key)
 		info = have.info(key)
-		return nil
+		return err
 	})
 	return info, err
 }
@@ -63,6 +60,12 @@ func (s objects) Put(ctx context.Context, key string, body io.ReadSeeker, o prov
 		return info, fmt.Errorf("writing %s: %w", key, err)
 	}
 	err = s.w.run(ctx, act("objects.Put", key), func() error {
+		if err := checkKey(key); err != nil {
+			return err
+		}
+		if o.IfAbsent && o.IfMatch != "" {
+			return fmt.Errorf("writing %s: IfMatch and IfAbsent exclude each other", key)
+		}
 		have, found := s.w.objects[key]
 		if o.IfAbsent && found || o.IfMatch != "" && o.IfMatch != have.etag {
 			return fmt.Errorf("writing %s: %w", key, providers.ErrConflict)
@@ -90,9 +93,36 @@ func (s objects) List(ctx context.Context, prefix string) (out []providers.Objec
 
 func (s objects) Delete(ctx context.Context, key string) error {
 	return s.w.run(ctx, act("objects.Delete", key), func() error {
+		if err := checkKey(key); err != nil {
+			return err
+		}
 		delete(s.w.objects, key)
 		return nil
 	})
+}
+
+// object is what has that key, or ErrNotFound.
+func (w *World) object(doing, key string) (storedObject, error) {
+	if err := checkKey(key); err != nil {
+		return storedObject{}, err
+	}
+	have, found := w.objects[key]
+	if !found {
+		return storedObject{}, fmt.Errorf("%s %s: %w", doing, key, providers.ErrNotFound)
+	}
+	return have, nil
+}
+
+// checkKey refuses what the real stores refuse.
+func checkKey(key string) error {
+	bad := len(key) > 1024 || !utf8.ValidString(key) || strings.ContainsFunc(key, unicode.IsControl)
+	for segment := range strings.SplitSeq(key, "/") {
+		bad = bad || segment == "" || segment == "." || segment == ".." || len(segment) > 255
+	}
+	if bad {
+		return fmt.Errorf("%q is not the key of an object", key)
+	}
+	return nil
 }
 
 func (o storedObject) info(key string) providers.ObjectInfo {

@@ -19,8 +19,11 @@ type disk struct {
 	hostName        string
 }
 
-// keptEvents of each service survive, as on a real host.
-const keptEvents = 50
+// So many events survive of each service, and of all, as on a real host.
+const (
+	keptEventsPerService = 50
+	keptEvents           = 2000
+)
 
 // LoseState deletes state.json, as `rm` does.
 func (w *World) LoseState() {
@@ -66,9 +69,12 @@ func (s states) Record(ctx context.Context, e v1.Event) error {
 				n++
 			}
 		}
-		if n > keptEvents {
+		switch {
+		case n > keptEventsPerService:
 			first := slices.IndexFunc(d.events, of)
 			d.events = slices.Delete(d.events, first, first+1)
+		case len(d.events) > keptEvents:
+			d.events = slices.Delete(d.events, 0, 1)
 		}
 		return nil
 	})

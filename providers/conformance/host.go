@@ -1,0 +1,33 @@
+package conformance
+
+import (
+	. "github.com/onsi/ginkgo/v2"
+
+	"deployer/providers"
+)
+
+// Everything has one implementation of every interface, each as its suite wants it: the
+// fake. A real host passes the suites one by one, adapter by adapter.
+type Everything struct {
+	Objects  func() providers.Objects
+	Closures func() ClosuresHost
+	Units    func() UnitsHost
+	Releases func() providers.Releases
+	Secrets  func() SecretsHost
+	Routes   func() RoutesHost
+	Prober   func() ProberHost
+	States   func() providers.States
+}
+
+// Host registers the specs of all interfaces. Call it at the top of a test file.
+func Host(e Everything) bool {
+	Describe("providers.Objects", func() { Objects(e.Objects) })
+	Describe("providers.Closures", func() { Closures(e.Closures) })
+	Describe("providers.Units", func() { Units(e.Units) })
+	Describe("providers.Releases", func() { Releases(e.Releases) })
+	Describe("providers.Secrets", func() { Secrets(e.Secrets) })
+	Describe("providers.Routes", func() { Routes(e.Routes) })
+	Describe("providers.Prober", func() { Prober(e.Prober) })
+	Describe("providers.States", func() { States(e.States) })
+	return true
+}
