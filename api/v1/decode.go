@@ -73,6 +73,9 @@ func (w *walker) envelope(root *node, m *Manifest) {
 	fields := w.fieldsOf(reflect.TypeFor[document]())
 	seen := map[string]bool{}
 	for i := range root.members {
+		if w.full() {
+			return
+		}
 		member := &root.members[i]
 		at := field.NewPath(shorten(member.key))
 		switch {
@@ -115,7 +118,7 @@ func DecodeService(data []byte) (*Service, error) {
 func (w *walker) merge(found field.ErrorList) field.ErrorList {
 	decoding := w.problems
 	for _, e := range found {
-		if !w.covered(e.Field, decoding) {
+		if !w.full() && !w.covered(e.Field, decoding) {
 			w.add(e)
 		}
 	}

@@ -98,9 +98,9 @@ func missing(p *field.Path, hint string) *field.Error {
 }
 
 // unknownField names the nearest known field, when there is one near.
-func unknownField(p *field.Path, name string, known []string) *field.Error {
+func unknownField(p *field.Path, near string) *field.Error {
 	e := problem(p, "unknown field")
-	if near := nearest(name, known); near != "" {
+	if near != "" {
 		e.Detail += "; did you mean " + near + "?"
 	}
 	e.Origin = originUnknownField

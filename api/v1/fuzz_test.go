@@ -8,9 +8,13 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	v1 "deployer/api/v1"
 )
+
+// slowest is what reading a small document may take on a machine that is busy.
+const slowest = 5 * time.Second
 
 func FuzzDecode(f *testing.F) {
 	for _, seed := range []string{everything, fiveMistakes, oldService, `{"version":1,"services":[` + oldService + `]}`,
@@ -29,6 +33,10 @@ func FuzzDecode(f *testing.F) {
 		f.Add(data)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
+		// A parser that hangs would otherwise only look like a slow fuzzer. Run it with
+		// -fuzzminimizetime=10x: minimizing counts no executions, for a minute at a time.
+		guard := time.AfterFunc(slowest, func() { panic(fmt.Sprintf("over %v for %q", slowest, data)) })
+		defer guard.Stop()
 		if s, err := v1.DecodeService(data); err == nil {
 			roundTrip(t, &v1.Manifest{Version: 1, Services: []v1.Service{*s}})
 		}

@@ -60,9 +60,11 @@ type Service struct {
 	Hosts []string `json:"hosts"`
 	// Exec says how the program is started.
 	Exec Exec `json:"exec,omitzero"`
-	// Env is the program's environment. It is not secret: secrets go into EnvFile.
+	// Env is the program's environment. It is not secret: secrets go into EnvFile. Names
+	// that systemd sets itself are refused, and LD_* may only name paths in /nix/store.
 	Env map[string]string `json:"env,omitempty"`
-	// EnvFile is the path, on the host, of the secrets file: 0600, owned by root.
+	// EnvFile is the path, on the host, of the secrets file, below /var/lib/biz-secrets:
+	// 0600, owned by root.
 	EnvFile string `json:"envFile,omitempty"`
 	// HTTP routes requests to it. A worker has none.
 	HTTP *HTTP `json:"http,omitempty"`
@@ -76,7 +78,8 @@ type Service struct {
 	Hardening Hardening `json:"hardening,omitzero"`
 	// Resources are limits on memory, CPU and tasks.
 	Resources Resources `json:"resources,omitzero"`
-	// StateDirectory is a directory name below /var/lib that the program may write.
+	// StateDirectory is a directory name below /var/lib that the program may write. On one
+	// host no two services share its first part.
 	StateDirectory string `json:"stateDirectory,omitempty"`
 	// Hold pauses the service on every host.
 	Hold *Hold `json:"hold,omitempty"`
@@ -93,20 +96,22 @@ type Artifact struct {
 	Type string `json:"type,omitempty"`
 	// StorePath is the root of the closure, /nix/store/<hash>-<name>.
 	StorePath string `json:"storePath"`
-	// NarHash, when given, must equal the hash of the path as Nix knows it (sha256:…).
+	// NarHash, when given, must equal the hash of the path as Nix knows it: sha256: and 52
+	// characters of Nix base32.
 	NarHash string `json:"narHash,omitempty"`
 }
 
 // Exec says how the program is started.
 type Exec struct {
 	// Command: null means bin/<service name> of the store path. A string is split as a
-	// shell would, but never run by one. A relative first word is below the store path.
+	// shell would, but never run by one. A relative first word is below the store path;
+	// an absolute one is in /nix/store.
 	Command Command `json:"command,omitempty"`
 	// Args are appended to Command.
 	Args []string `json:"args,omitempty"`
 	// User runs the process. Left out: a dynamic user biz-<name>, never root.
 	User string `json:"user,omitempty"`
-	// Group of the process. Left out: the user's.
+	// Group of the process. Left out: the user's own.
 	Group string `json:"group,omitempty"`
 }
 
@@ -116,7 +121,8 @@ type HTTP struct {
 	Domain string `json:"domain"`
 	// Aliases are further names of the same kind.
 	Aliases []string `json:"aliases,omitempty"`
-	// Path is the prefix that is routed; "/" when left out. It is not stripped.
+	// Path is the prefix that is routed, in its shortest form (/api, not /api/); "/" when
+	// left out. It is not stripped.
 	Path string `json:"path,omitempty"`
 	// InternalPort is the port that the program listens on, on 127.0.0.1.
 	InternalPort int `json:"internalPort"`
@@ -128,15 +134,16 @@ type Health struct {
 	// Path is asked with GET. With an explicit path 2xx and 3xx are well; without one "/"
 	// is asked and anything below 500 is.
 	Path string `json:"path,omitempty"`
-	// Status, when set, is the only status that is well.
+	// Status, 200 to 599, is the only status that is well, when it is set.
 	Status int `json:"status,omitempty"`
-	// Interval between probes.
+	// Interval between probes, 10ms to 1h; 500ms when left out.
 	Interval Duration `json:"interval,omitempty"`
-	// Timeout of one probe.
+	// Timeout of one probe, 10ms to 5m; 5s when left out.
 	Timeout Duration `json:"timeout,omitempty"`
-	// Deadline from the start within which the instance must be well.
+	// Deadline from the start within which the instance must be well, 100ms to 1h; 60s
+	// when left out.
 	Deadline Duration `json:"deadline,omitempty"`
-	// Rise is the number of good probes in a row that make it well.
+	// Rise is the number of good probes in a row that make it well; 2 when left out.
 	Rise int `json:"rise,omitempty"`
 	// TCP: an accepted connection on internalPort is enough.
 	TCP bool `json:"tcp,omitempty"`
@@ -158,9 +165,10 @@ const (
 type Deploy struct {
 	// Strategy is overlap or replace; see Service.StrategyReason for the default.
 	Strategy string `json:"strategy,omitempty"`
-	// Soak is how long a release must stay well under traffic before it counts as good.
+	// Soak is how long a release must stay well under traffic before it counts as good;
+	// 10s when left out, at most 24h.
 	Soak Duration `json:"soak,omitempty"`
-	// Drain is how long open connections may finish.
+	// Drain is how long open connections may finish; 30s when left out, at most 1h.
 	Drain Duration `json:"drain,omitempty"`
 	// Order of hosts, the first being the canary.
 	Order []string `json:"order,omitempty"`
@@ -170,9 +178,12 @@ type Deploy struct {
 
 // Systemd holds what only systemd understands.
 type Systemd struct {
-	After    []string `json:"after,omitempty"`
+	// After names units that must have started before it.
+	After []string `json:"after,omitempty"`
+	// Requires names units without which it does not run: it stops when they do.
 	Requires []string `json:"requires,omitempty"`
-	// Restart is systemd's Restart=; "always" when left out.
+	// Restart is systemd's Restart=: always, on-failure, on-abnormal, on-abort,
+	// on-watchdog, on-success or no; "always" when left out.
 	Restart string `json:"restart,omitempty"`
 	// RestartSec is the first delay; 10 ms when left out, growing with failures.
 	RestartSec Duration `json:"restartSec,omitempty"`
@@ -187,12 +198,15 @@ const (
 
 // Hardening is the sandbox of the process.
 type Hardening struct {
-	// Profile is standard, strict or none.
+	// Profile is standard, strict or none; standard when left out. Strict adds that the
+	// service reaches this host only and makes no memory executable.
 	Profile string `json:"profile,omitempty"`
-	// DynamicUser overrides the choice that follows from exec.user.
+	// DynamicUser overrides the choice that follows from exec.user: true makes the user
+	// of that name for as long as the service runs, false means that it exists.
 	DynamicUser *bool `json:"dynamicUser,omitempty"`
-	PrivateTmp  *bool `json:"privateTmp,omitempty"`
-	// ProtectSystem is systemd's: true, false, full or strict.
+	// PrivateTmp gives the service a /tmp of its own. A dynamic user always has one.
+	PrivateTmp *bool `json:"privateTmp,omitempty"`
+	// ProtectSystem is systemd's: true, false, full or strict; strict with a dynamic user.
 	ProtectSystem Toggle `json:"protectSystem,omitempty"`
 	// ProtectHome is systemd's: true, false, read-only or tmpfs.
 	ProtectHome Toggle `json:"protectHome,omitempty"`
@@ -202,7 +216,7 @@ type Hardening struct {
 
 // Resources are limits of the service's control group.
 type Resources struct {
-	// MemoryMax in systemd's form: bytes, or with K, M, G, T.
+	// MemoryMax in systemd's form: bytes, or with K, M, G, T; at least 1M.
 	MemoryMax string `json:"memoryMax,omitempty"`
 	// CPUQuota in per cent of one core, with the sign: "150%".
 	CPUQuota string `json:"cpuQuota,omitempty"`

@@ -20,7 +20,7 @@ func nearest(name string, known []string) string {
 }
 
 func plainName(s string) string {
-	return strings.NewReplacer("-", "", "_", "").Replace(strings.ToLower(s))
+	return strings.ReplaceAll(strings.ReplaceAll(strings.ToLower(s), "-", ""), "_", "")
 }
 
 // distance is the number of single-character edits, swapped neighbours counting as one

@@ -17,7 +17,7 @@ const (
 	maxDepth = 32
 	// maxNodes is the number of values, more than any document of that size should have.
 	maxNodes = 200_000
-	// maxItems is the number of elements of one list, the services among them.
+	// maxItems is the number of elements of one list or of env, the services among them.
 	maxItems = 4096
 	// maxText is the size of one text in bytes.
 	maxText = 64 << 10

@@ -13,7 +13,9 @@ type Release struct {
 	// StorePath is the root of the closure.
 	StorePath string `json:"storePath"`
 	// NarHash as in Artifact.
-	NarHash        string            `json:"narHash,omitempty"`
+	NarHash string `json:"narHash,omitempty"`
+	// The rest is as in Service; HealthType is empty for the one that follows from the
+	// rest, and the port is that of http.
 	Exec           Exec              `json:"exec,omitzero"`
 	Env            map[string]string `json:"env,omitempty"`
 	EnvFile        string            `json:"envFile,omitempty"`

@@ -3,7 +3,6 @@ package v1
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -115,83 +114,6 @@ func checkName(p *field.Path, name string) field.ErrorList {
 		return field.ErrorList{missing(p, nameRule)}
 	}
 	return check(p, name, badServiceName(name))
-}
-
-// validateBetween finds what two services cannot both have: a name anywhere; a port, a
-// domain with path, or a state directory on one host.
-func (m *Manifest) validateBetween(p *field.Path) field.ErrorList {
-	names, claims := map[string]int{}, claimant{}
-	for i := range m.Services {
-		s, at := &m.Services[i], p.Index(i)
-		if first, taken := names[s.Name]; taken && s.Name != "" {
-			claims.problems = append(claims.problems, problem(at.Child("name"), "%s is already the name of %s", quote(s.Name), p.Index(first)))
-			continue
-		}
-		names[s.Name] = i
-		claims.service(s, at)
-	}
-	return claims.problems
-}
-
-// claimant remembers who claimed what on which host.
-type claimant struct {
-	owners   map[string]string
-	problems field.ErrorList
-}
-
-func (c *claimant) service(s *Service, at *field.Path) {
-	if h := s.HTTP; h != nil {
-		p := at.Child("http")
-		if h.InternalPort != 0 {
-			port := strconv.Itoa(h.InternalPort)
-			c.claim(s, p.Child("internalPort"), claim{key: "port " + port, what: "port " + port})
-		}
-		c.domain(s, p.Child("domain"), h.Domain)
-		for i, alias := range h.Aliases {
-			if alias != h.Domain && !slices.Contains(h.Aliases[:i], alias) {
-				c.domain(s, p.Child("aliases").Index(i), alias)
-			}
-		}
-	}
-	// By the first part: systemd hands a directory over with all that is below it.
-	if dir, _, _ := strings.Cut(s.StateDirectory, "/"); dir != "" {
-		c.claim(s, at.Child("stateDirectory"), claim{key: "dir " + dir, what: "/var/lib/" + dir})
-	}
-}
-
-// domain: Caddy matches paths without regard to case, so case does not make two of them.
-func (c *claimant) domain(s *Service, at *field.Path, domain string) {
-	prefix := s.HTTP.Path
-	setDefault(&prefix, "/")
-	if domain != "" {
-		c.claim(s, at, claim{key: "route " + domain + strings.ToLower(prefix), what: domain + prefix})
-	}
-}
-
-type claim struct{ key, what string }
-
-func (c *claimant) claim(s *Service, at *field.Path, want claim) {
-	if c.owners == nil {
-		c.owners = map[string]string{}
-	}
-	reported := false
-	for i, host := range s.Hosts {
-		if slices.Contains(s.Hosts[:i], host) {
-			continue
-		}
-		key := host + " " + want.key
-		owner, taken := c.owners[key]
-		if !taken {
-			c.owners[key] = s.Name
-			continue
-		}
-		if !reported {
-			e := problem(at, "%s is already taken by service %s on host %s", want.what, owner, host)
-			e.Type = field.ErrorTypeDuplicate
-			c.problems = append(c.problems, e)
-		}
-		reported = true
-	}
 }
 
 // oneOf is for fields with a fixed set of words; empty means left out.

@@ -206,8 +206,12 @@ func (s *Service) validateDeploy(p *field.Path) field.ErrorList {
 		out = append(out, problem(p.Child("strategy"), "overlap moves requests from the old to the new one, but there is no http; leave it out"))
 	}
 	out = append(out, d.validateSpans(p)...)
+	hosts := make(map[string]bool, len(s.Hosts))
+	for _, h := range s.Hosts {
+		hosts[h] = true
+	}
 	out = append(out, checkList(p.Child("order"), d.Order, func(host string) string {
-		if !slices.Contains(s.Hosts, host) {
+		if !hosts[host] {
 			return "is not one of hosts"
 		}
 		return ""

@@ -38,9 +38,12 @@ func (w *walker) add(e *field.Error) {
 	}
 }
 
+// full: the list has no more room, so going on would only cost time.
+func (w *walker) full() bool { return len(w.problems) >= maxProblems }
+
 // decode fills v from n. Null and absent leave it as it is.
 func (w *walker) decode(n *node, v reflect.Value, p *field.Path) {
-	if n.kind == nodeNull || w.special(n, v, p) {
+	if n.kind == nodeNull || w.full() || w.special(n, v, p) {
 		return
 	}
 	switch v.Kind() {
@@ -154,12 +157,18 @@ func (w *walker) integer(n *node, v reflect.Value, p *field.Path) {
 	v.SetInt(i)
 }
 
+func (w *walker) tooMany(n int, p *field.Path) bool {
+	if n > maxItems {
+		w.add(problem(p, "has %d elements; at most %d are read", n, maxItems))
+	}
+	return n > maxItems
+}
+
 func (w *walker) list(n *node, v reflect.Value, p *field.Path) {
 	if !w.is(n, nodeList, "a list", p) || len(n.items) == 0 {
 		return
 	}
-	if len(n.items) > maxItems {
-		w.add(problem(p, "has %d elements; at most %d are read", len(n.items), maxItems))
+	if w.tooMany(len(n.items), p) {
 		return
 	}
 	if v.Type().Elem().Kind() == reflect.Interface {
@@ -180,6 +189,9 @@ func (w *walker) list(n *node, v reflect.Value, p *field.Path) {
 // table decodes a map of strings: env.
 func (w *walker) table(n *node, v reflect.Value, p *field.Path) {
 	if !w.is(n, nodeObject, "an object", p) || len(n.members) == 0 {
+		return
+	}
+	if w.tooMany(len(n.members), p) {
 		return
 	}
 	v.Set(reflect.MakeMapWithSize(v.Type(), len(n.members)))
@@ -204,6 +216,9 @@ func (w *walker) object(n *node, v reflect.Value, p *field.Path) {
 	fields := w.fieldsOf(v.Type())
 	seen := make(map[string]bool, len(n.members))
 	for i := range n.members {
+		if w.full() {
+			return
+		}
 		m := &n.members[i]
 		at := p.Child(shorten(m.key))
 		f := findField(fields, m.key)
@@ -224,8 +239,9 @@ func (w *walker) unknown(key string, fields []structField, p *field.Path) {
 	for i, f := range fields {
 		names[i] = f.name
 	}
-	w.add(unknownField(p.Child(shorten(key)), key, names))
-	if near := nearest(key, names); near != "" {
+	near := nearest(key, names)
+	w.add(unknownField(p.Child(shorten(key)), near))
+	if near != "" {
 		w.meant[p.Child(near).String()] = true
 	}
 }
