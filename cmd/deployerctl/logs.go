@@ -1,0 +1,49 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	v1 "deployer/api/v1"
+)
+
+func (a *app) logsCommand() *cobra.Command {
+	var follow bool
+	var lines int
+	var since string
+	c := &cobra.Command{
+		Use:     "logs SERVICE",
+		Short:   "Show the journal of a service, both slots",
+		Example: "  deployerctl logs web\n  deployerctl logs web -f\n  deployerctl logs web --since '10 min ago'",
+		Args:    cobra.ExactArgs(1), ValidArgsFunction: a.completeServices,
+		RunE: func(_ *cobra.Command, args []string) error {
+			journalctl, err := exec.LookPath("journalctl")
+			if err != nil {
+				return errors.New("journalctl is not on this machine: logs are read from systemd's journal")
+			}
+			argv := []string{
+				"journalctl", "--no-pager", "-n", strconv.Itoa(lines),
+				"-u", v1.UnitName(args[0], v1.Primary), "-u", v1.UnitName(args[0], v1.Standby),
+			}
+			if follow {
+				argv = append(argv, "-f")
+			}
+			if since != "" {
+				argv = append(argv, "--since", since)
+			}
+			// journalctl takes our place, so that signals and the terminal are its own.
+			err = syscall.Exec(journalctl, argv, os.Environ()) //nolint:gosec // fixed program, arguments are not a shell's
+			return fmt.Errorf("running journalctl: %w", err)
+		},
+	}
+	c.Flags().BoolVarP(&follow, "follow", "f", false, "go on with new lines")
+	c.Flags().IntVarP(&lines, "lines", "n", 200, "how many lines to show")
+	c.Flags().StringVar(&since, "since", "", "show lines from this time on, as journalctl writes it")
+	return c
+}

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	v1 "deployer/api/v1"
+	"deployer/cmd/internal/cli"
+)
+
+func (a *app) syncCommand() *cobra.Command {
+	var wait bool
+	var timeout time.Duration
+	c := &cobra.Command{
+		Use:   "sync",
+		Short: "Look at the manifest now",
+		Long: `sync makes the daemon look at the manifest in the store and at every service at once,
+instead of within the next seconds. With --wait it ends when every service is as wanted
+(0), or one has failed (3), or the time is up (5).`,
+		Example: "  deployerctl sync\n  deployerctl sync --wait",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			answer, err := a.client.Sync(c.Context())
+			if err != nil {
+				return err
+			}
+			if answer.Problem != "" {
+				return fmt.Errorf("the manifest in the store is not in force (generation %d is): %s", answer.Generation, answer.Problem)
+			}
+			fmt.Fprintf(c.OutOrStdout(), "generation %d is in force\n", answer.Generation)
+			if !wait {
+				return nil
+			}
+			return a.waitSettled(c.Context(), c.OutOrStdout(), timeout)
+		},
+	}
+	c.Flags().BoolVar(&wait, "wait", false, "wait until every service is as wanted or has failed")
+	c.Flags().DurationVar(&timeout, "timeout", 5*time.Minute, "how long --wait waits")
+	return c
+}
+
+// waitSettled tells each change of a service once, and ends with the worst state. The
+// first look comes after a moment, for the passes that the sync asked for must begin.
+func (a *app) waitSettled(ctx context.Context, w io.Writer, timeout time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	told := map[string]string{}
+	for {
+		select {
+		case <-ctx.Done():
+			return cli.Exit(cli.ExitDifferent, errors.New("not everything is settled yet; `deployerctl status` shows what is going on"))
+		case <-time.After(300 * time.Millisecond):
+		}
+		state, err := a.client.Status(ctx)
+		if err != nil {
+			return err
+		}
+		code := cli.ExitOK
+		for _, s := range state.Services {
+			tellChange(w, told, s)
+			code = worse(code, waitCode(s))
+		}
+		if code == cli.ExitDifferent {
+			continue
+		}
+		if code == cli.ExitOK {
+			return nil
+		}
+		return cli.Exit(code, errors.New("not everything is as wanted; `deployerctl status` says why"))
+	}
+}
+
+// waitCode takes a service that nothing is going to change for an answer: one that the
+// manifest does not mention is no reason to wait.
+func waitCode(s v1.ServiceState) int {
+	if s.State == v1.Unlisted {
+		return cli.ExitOK
+	}
+	return serviceCode(s)
+}
+
+func tellChange(w io.Writer, told map[string]string, s v1.ServiceState) {
+	line := fmt.Sprintf("%s: %s, %s", s.Name, s.State, s.Health)
+	if s.State != v1.Settled || s.Health != v1.Healthy {
+		line += ": " + s.Reason
+	}
+	if told[s.Name] != line {
+		told[s.Name] = line
+		fmt.Fprintln(w, line)
+	}
+}
