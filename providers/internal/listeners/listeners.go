@@ -6,7 +6,9 @@ package listeners
 import (
 	"bufio"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -82,15 +84,16 @@ func parseAddress(s string) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(address.Unmap(), uint16(p)), nil
 }
 
-// HeldBy reports which of the sockets the process has open. A process that is gone, or
-// that we may not look into, has none.
-func HeldBy(pid int, sockets []Socket) []Socket {
+// HeldBy reports which of the sockets the process has open. A process that is gone has
+// none; one that we may not look into is fs.ErrPermission (it takes CAP_SYS_PTRACE to
+// see the open files of other users).
+func HeldBy(pid int, sockets []Socket) ([]Socket, error) {
 	dir := filepath.Join("/proc", strconv.Itoa(pid), "fd")
 	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, fmt.Errorf("looking at the open files of process %d: %w", pid, err)
 	}
-	open := make(map[string]bool)
+	open := make(map[string]bool, len(entries))
 	for _, e := range entries {
 		if link, err := os.Readlink(filepath.Join(dir, e.Name())); err == nil {
 			open[link] = true
@@ -102,14 +105,14 @@ func HeldBy(pid int, sockets []Socket) []Socket {
 			held = append(held, s)
 		}
 	}
-	return held
+	return held, nil
 }
 
 // Holder scans all processes for one that has one of the sockets open; false when none
 // is visible. It costs a look at every open file of the host: not for every probe.
 func Holder(sockets []Socket) (pid int, found bool) {
 	for _, pid := range Pids() {
-		if len(HeldBy(pid, sockets)) > 0 {
+		if held, err := HeldBy(pid, sockets); err == nil && len(held) > 0 {
 			return pid, true
 		}
 	}
