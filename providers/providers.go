@@ -92,6 +92,9 @@ type Closures interface {
 	// Pull makes the whole closure valid and present, with required signatures. A damaged
 	// path is fetched again. Safe to run twice; resumes.
 	Pull(ctx context.Context, storePath string) error
+	// RootTarget is the store path that a root of ours points to; ErrNotFound when there
+	// is no such root. It costs one readlink.
+	RootTarget(ctx context.Context, name string) (string, error)
 	// Roots lists our roots: name to store path, dangling ones included.
 	Roots(ctx context.Context) (map[string]string, error)
 	// Root points the root of that name to the path, which need not exist yet.
@@ -108,6 +111,35 @@ type ClosureFacts struct {
 	OnDisk bool
 	// NarHash as the database has it, sha256:….
 	NarHash string
+}
+
+// Publisher puts closures of this machine's Nix store into the cache. It is the side of
+// the people who build; hosts have none.
+type Publisher interface {
+	// Publish signs and uploads the closure, and returns when all of it was read back with
+	// a good signature. What the cache has already is not sent again. Safe to run twice.
+	Publish(ctx context.Context, r PublishRequest) (Published, error)
+}
+
+// PublishRequest is what Publish uploads.
+type PublishRequest struct {
+	// StorePath must be valid in the local store.
+	StorePath string
+	// Progress gets a line for people now and then. May be nil.
+	Progress func(line string)
+}
+
+// Published is what the cache has after a Publish.
+type Published struct {
+	// NarHash of the path, sha256:….
+	NarHash string
+	// Paths of the closure, and what they take on a host, in bytes.
+	Paths int
+	Size  int64
+	// Uploaded bytes of this run, compressed.
+	Uploaded int64
+	// SignedBy is the name of the key.
+	SignedBy string
 }
 
 // UnitSpec is what a slot's unit should be.

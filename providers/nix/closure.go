@@ -41,6 +41,8 @@ type PathStatus struct {
 	Found bool
 	// Problem says what is wrong with the narinfo; empty when nothing is.
 	Problem string
+	// URL is the key of its NAR.
+	URL string
 	// DownloadSize is in bytes, compressed; 0 when the cache does not say.
 	DownloadSize int64
 	// NarSize is in bytes, about what it will take on disk.
@@ -158,6 +160,7 @@ func statusOf(info *narinfo.NarInfo, keys []signature.PublicKey) PathStatus {
 	p := PathStatus{
 		StorePath:        info.StorePath,
 		Found:            true,
+		URL:              info.URL,
 		DownloadSize:     int64(info.FileSize),
 		NarSize:          int64(info.NarSize),
 		NarHash:          info.NarHash.Format(nixhash.NixBase32, true),

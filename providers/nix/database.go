@@ -12,6 +12,8 @@ import (
 	"syscall"
 
 	"github.com/nix-community/go-nix/pkg/nixbase32"
+
+	"deployer/providers"
 )
 
 // record is what the Nix database has of a valid path.
@@ -24,69 +26,61 @@ type record struct {
 // batch bounds a command line: a store path has about 80 characters, and Linux takes 2 MB.
 const batch = 2000
 
-// query reads the records of the valid ones among the paths and of all that they need.
-// It runs three commands, however many paths there are.
-func (m *Manager) query(ctx context.Context, storePaths []string) (map[string]*record, error) {
-	valid, err := m.valid(ctx, storePaths)
-	if err != nil {
-		return nil, err
-	}
-	closure, err := m.lines(ctx, valid, "--query", "--requisites")
-	if err != nil {
-		return nil, err
-	}
-	slices.Sort(closure)
-	closure = slices.Compact(closure)
-	records := make(map[string]*record, len(closure))
-	for part := range slices.Chunk(closure, batch) {
-		result, err := m.ask(ctx, append([]string{"--dump-db"}, part...)...)
+// queryScript prints which of its arguments are invalid, then "==", then the records of
+// the valid ones and of all that they need. One shell instead of three commands, because
+// under systemd each is a transient unit of its own, and a release waits for the answer.
+const queryScript = `set -efu
+invalid=$(nix-store --check-validity --print-invalid "$@")
+printf '%s\n==\n' "$invalid"
+valid=$(printf '%s\n' "$@" "$invalid" | sort | uniq -u)
+[ -n "$valid" ] || exit 0
+closure=$(nix-store --query --requisites $valid)
+printf '%s\n' "$closure" | sort -u | xargs nix-store --dump-db
+`
+
+// query adds the records of the valid ones among the paths, each named once, and of all
+// that they need.
+func (m *Manager) query(ctx context.Context, storePaths []string, records map[string]*record) error {
+	for part := range slices.Chunk(storePaths, batch) {
+		args := append([]string{"-c", queryScript, "query"}, part...)
+		result, err := m.run(ctx, m.o.Queries, Command{Name: "sh", Args: args, Timeout: m.o.QueryTimeout}, "")
 		if err != nil {
-			return nil, err
+			return explainQuery(result, err)
 		}
-		if err := parseDump(result, records); err != nil {
-			return nil, err
+		invalid, dump, whole := strings.Cut("\n"+result.Stdout, "\n==\n")
+		if !whole {
+			return unclear("its answer is cut short")
+		}
+		if err := parseDump(dump, records); err != nil {
+			return unclear(err.Error())
+		}
+		// A path is valid or it is not. One of which nothing was said must not pass for
+		// invalid: it would be pulled, or worse.
+		said := strings.Fields(invalid)
+		for _, p := range part {
+			if records[p] == nil && !slices.Contains(said, p) {
+				return unclear("it says nothing of " + p)
+			}
 		}
 	}
-	return records, nil
+	return nil
 }
 
-func (m *Manager) valid(ctx context.Context, storePaths []string) ([]string, error) {
-	invalid, err := m.lines(ctx, storePaths, "--check-validity", "--print-invalid")
-	if err != nil {
+func unclear(what string) error {
+	return &providers.Fault{Reason: NixUnavailable, Message: "asking the nix database: " + what, Err: providers.ErrUnavailable}
+}
+
+// valid gives those of the paths that are.
+func (m *Manager) valid(ctx context.Context, storePaths []string) (map[string]bool, error) {
+	records := map[string]*record{}
+	if err := m.query(ctx, storePaths, records); err != nil {
 		return nil, err
 	}
-	bad := make(map[string]bool, len(invalid))
-	for _, p := range invalid {
-		bad[p] = true
-	}
-	var valid []string
+	valid := make(map[string]bool, len(storePaths))
 	for _, p := range storePaths {
-		if !bad[p] {
-			valid = append(valid, p)
-		}
+		valid[p] = records[p] != nil
 	}
 	return valid, nil
-}
-
-// lines runs a command over the paths in batches and gives what it printed.
-func (m *Manager) lines(ctx context.Context, storePaths []string, args ...string) ([]string, error) {
-	var lines []string
-	for part := range slices.Chunk(storePaths, batch) {
-		out, err := m.ask(ctx, append(slices.Clone(args), part...)...)
-		if err != nil {
-			return nil, err
-		}
-		lines = append(lines, strings.Fields(out)...)
-	}
-	return lines, nil
-}
-
-func (m *Manager) ask(ctx context.Context, args ...string) (string, error) {
-	result, err := m.nixStore(ctx, m.o.QueryTimeout, "", args...)
-	if err != nil {
-		return "", explainQuery(result, err)
-	}
-	return result.Stdout, nil
 }
 
 // parseDump reads what `nix-store --dump-db` prints for each path: the path, its hash in
@@ -95,17 +89,17 @@ func parseDump(dump string, into map[string]*record) error {
 	lines := strings.Split(strings.TrimSuffix(dump, "\n"), "\n")
 	for i := 0; i < len(lines) && lines[i] != ""; {
 		if len(lines) < i+5 {
-			return fmt.Errorf("reading the nix database: the record of %s is cut short", lines[i])
+			return fmt.Errorf("the record of %s is cut short", lines[i])
 		}
 		storePath, rest := lines[i], lines[i+1:]
 		hash, err := hex.DecodeString(rest[0])
 		if err != nil {
-			return fmt.Errorf("reading the nix database: hash of %s: %w", storePath, err)
+			return fmt.Errorf("hash of %s: %w", storePath, err)
 		}
 		size, sizeErr := strconv.ParseInt(rest[1], 10, 64)
 		n, err := strconv.Atoi(rest[3])
 		if err != nil || sizeErr != nil || n < 0 || len(rest) < 4+n {
-			return fmt.Errorf("reading the nix database: the record of %s is damaged", storePath)
+			return fmt.Errorf("the record of %s is damaged", storePath)
 		}
 		into[storePath] = &record{
 			narHash: "sha256:" + nixbase32.EncodeToString(hash),

@@ -63,8 +63,8 @@ func texts() []struct {
 			DiskFull, "the disk of the nix store is full; free some space, as with nix-collect-garbage",
 		},
 		{
-			regexp.MustCompile(`hash mismatch|bad archive|NAR info file|failed to decompress|(?i)decompress(or|ion)|truncated|unexpected end-of-file|archive (is corrupt|contains)|corrupt`),
-			NarCorrupt, "the cache holds a damaged copy; push it again",
+			regexp.MustCompile(`hash mismatch|bad archive|NAR info file|(?i)decompress|truncated|unexpected end-of-file|corrupt|is incomplete|does not exist in binary cache`),
+			NarCorrupt, "the cache holds a damaged copy; delete its narinfo from the store and push it again",
 		},
 		{
 			regexp.MustCompile(`lacks a (valid )?signature|not signed by any of the keys`),
@@ -91,12 +91,15 @@ func explainText(subject, stderr string, cause error) error {
 	return nil
 }
 
+// gatewayURL is an address with its token, which Nix repeats in its errors.
+var gatewayURL = regexp.MustCompile(`http://127\.0\.0\.1:[0-9]+/[^/'" ]*`)
+
 // detail keeps Nix's own words for people who know Nix: its error lines only.
 func detail(stderr string, cause error) error {
 	var said []string
 	for line := range strings.Lines(stderr) {
 		if line = strings.TrimSpace(line); strings.HasPrefix(line, "error:") && len(said) < 3 {
-			said = append(said, line)
+			said = append(said, gatewayURL.ReplaceAllString(line, "the cache"))
 		}
 	}
 	if len(said) == 0 {

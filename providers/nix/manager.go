@@ -14,6 +14,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"deployer/providers"
 )
 
@@ -33,8 +35,12 @@ type Options struct {
 	// QueryTimeout ends a question to the Nix database. Default 30 s.
 	QueryTimeout time.Duration
 
-	// Runner runs Nix. Default: SystemdRunner under systemd, else ExecRunner.
+	// Runner runs pulls. Default: SystemdRunner under systemd, else ExecRunner.
 	Runner Runner
+	// Queries runs questions to the Nix database. Default: ExecRunner, which takes a third
+	// of the time, where this process may write the Nix store's files; else Runner. (Even
+	// to read, Nix wants to write.)
+	Queries Runner
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
 	// DiskRoot is where /nix lies; tests set it. Default "".
@@ -82,8 +88,25 @@ func New(o Options) (*Manager, error) {
 			m.o.Runner = SystemdRunner{Dir: m.scratch()}
 		}
 	}
+	if m.o.Queries == nil {
+		m.o.Queries = m.o.Runner
+		if mayWriteStore() {
+			m.o.Queries = ExecRunner{}
+		}
+	}
 	m.facts = newFacts(m)
 	return m, nil
+}
+
+// mayWriteStore reports whether Nix would find its files writable as a child of this
+// process: not inside a sandbox, and not on NixOS, where it needs to remount the store.
+func mayWriteStore() bool {
+	for _, dir := range []string{storeDir, "/nix/var/nix/db"} {
+		if unix.Access(dir, unix.W_OK) != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // Closure is Cache.Closure of this host's store and keys.
@@ -119,33 +142,33 @@ func (m *Manager) Sweep() error {
 	return nil
 }
 
-// nixStore runs nix-store on the local store with a home of its own, so that no cache of
+// run runs a tool of Nix on the local store with a home of its own, so that no cache of
 // an earlier run and no user's configuration has a say. Settings are lines of nix.conf;
 // they stand in a file because command lines are everybody's to read and the gateway's
 // address is a secret.
-func (m *Manager) nixStore(ctx context.Context, timeout time.Duration, settings string, args ...string) (Result, error) {
+func (m *Manager) run(ctx context.Context, run Runner, c Command, settings string) (Result, error) {
 	if err := os.MkdirAll(m.scratch(), 0o700); err != nil {
-		return Result{}, fmt.Errorf("running nix-store: %w", err)
+		return Result{}, fmt.Errorf("running nix: %w", err)
 	}
 	home, err := os.MkdirTemp(m.scratch(), "home-")
 	if err != nil {
-		return Result{}, fmt.Errorf("running nix-store: %w", err)
+		return Result{}, fmt.Errorf("running nix: %w", err)
 	}
 	defer os.RemoveAll(home)
 	conf := filepath.Join(home, "nix.conf")
 	if err := os.WriteFile(conf, []byte(settings), 0o600); err != nil {
-		return Result{}, fmt.Errorf("running nix-store: %w", err)
+		return Result{}, fmt.Errorf("running nix: %w", err)
 	}
-	return m.o.Runner.Run(ctx, Command{
-		Name:    "nix-store",
-		Args:    args,
-		Timeout: timeout,
-		Env: []string{
-			"NIX_REMOTE=local",
-			"NIX_USER_CONF_FILES=" + conf,
-			"HOME=" + home, "XDG_CACHE_HOME=" + home, "XDG_CONFIG_HOME=" + home,
-			"XDG_DATA_HOME=" + home, "XDG_STATE_HOME=" + home,
-			"PATH=/usr/bin:/bin:/run/current-system/sw/bin", "LC_ALL=C",
-		},
-	})
+	tool, err := findTool("nix-store")
+	if err != nil {
+		return Result{}, err
+	}
+	c.Env = []string{
+		"NIX_REMOTE=local",
+		"NIX_USER_CONF_FILES=" + conf,
+		"HOME=" + home, "XDG_CACHE_HOME=" + home, "XDG_CONFIG_HOME=" + home,
+		"XDG_DATA_HOME=" + home, "XDG_STATE_HOME=" + home,
+		"PATH=" + filepath.Dir(tool) + ":/usr/bin:/bin:/run/current-system/sw/bin", "LC_ALL=C",
+	}
+	return run.Run(ctx, c)
 }

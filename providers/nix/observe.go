@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"slices"
 	"time"
@@ -22,8 +23,8 @@ const (
 
 // facts remembers what the Nix database said, so that a pass over a thousand services
 // runs no process at all while nobody writes the database, and three processes when
-// somebody did. A question about a path that is not known yet takes all our roots along:
-// after a start the first service pays for all.
+// somebody did. The first question takes all our roots along: after a start the first
+// service pays for all.
 type facts struct {
 	m *Manager
 	// lock is a mutex that a context can give up waiting for; it guards all below.
@@ -122,50 +123,52 @@ func (f *facts) known(storePath string) bool {
 	return err == nil && len(missing) == 0
 }
 
+// refresh makes the records those of the database as it is now, for these paths and for
+// all that were asked about lately.
 func (f *facts) refresh(ctx context.Context, storePaths []string) error {
-	now := f.m.o.Now()
-	current := f.m.stamp()
-	fresh := f.records != nil && current == f.stamp && now.Sub(f.readAt) < dbAge
-	unknown := slices.ContainsFunc(storePaths, func(p string) bool { _, known := f.asked[p]; return !known })
-	for _, p := range storePaths {
-		f.asked[p] = now
-	}
-	if fresh && !unknown {
-		return nil
+	now, current := f.m.o.Now(), f.m.stamp()
+	if f.records != nil && current == f.stamp && now.Sub(f.readAt) < dbAge {
+		return f.learn(ctx, storePaths)
 	}
 	roots, err := f.m.Roots(ctx)
 	if err != nil {
 		return err
-	}
-	for _, p := range roots {
-		if _, known := f.asked[p]; !known {
-			f.asked[p] = now
-		}
 	}
 	for p, at := range f.asked {
 		if now.Sub(at) > askedAge {
 			delete(f.asked, p)
 		}
 	}
-	return f.read(ctx, current)
-}
-
-// read asks Nix about all paths that anybody asked about lately. The stamp was taken
-// before: a write in between makes the next look read again.
-func (f *facts) read(ctx context.Context, before stamp) error {
-	f.records, f.onDisk = nil, nil
-	paths := make([]string, 0, len(f.asked))
-	for p := range f.asked {
-		paths = append(paths, p)
-	}
-	slices.Sort(paths)
-	records, err := f.m.query(ctx, paths)
-	if err != nil {
-		// Whoever asks next asks again, for everything.
-		clear(f.asked)
+	all := slices.Concat(slices.Collect(maps.Keys(f.asked)), slices.Collect(maps.Values(roots)), storePaths)
+	slices.Sort(all)
+	f.records, f.onDisk = map[string]*record{}, nil
+	clear(f.asked)
+	// The stamp was taken before: a write in between makes the next look read again.
+	f.stamp, f.readAt = current, now
+	if err := f.learn(ctx, slices.Compact(all)); err != nil {
+		f.records = nil
 		return err
 	}
-	f.records, f.stamp, f.readAt = records, before, f.m.o.Now()
+	return nil
+}
+
+// learn asks Nix about those of the paths that nobody asked about since the last reading.
+func (f *facts) learn(ctx context.Context, storePaths []string) error {
+	now := f.m.o.Now()
+	var unknown []string
+	for _, p := range storePaths {
+		if _, known := f.asked[p]; !known {
+			unknown = append(unknown, p)
+		}
+	}
+	if len(unknown) > 0 {
+		if err := f.m.query(ctx, unknown, f.records); err != nil {
+			return err
+		}
+	}
+	for _, p := range storePaths {
+		f.asked[p] = now
+	}
 	return nil
 }
 

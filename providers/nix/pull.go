@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -96,9 +97,8 @@ func (m *Manager) preflight(ctx context.Context, storePath string) ([]PathStatus
 	if err != nil {
 		return nil, m.storeFault(storePath, err)
 	}
-	var doubtful, paths []string
+	var doubtful []string
 	for _, p := range walked {
-		paths = append(paths, p.StorePath)
 		if !p.Trusted() && m.exists(p.StorePath) {
 			doubtful = append(doubtful, p.StorePath)
 		}
@@ -106,21 +106,12 @@ func (m *Manager) preflight(ctx context.Context, storePath string) ([]PathStatus
 	// What this host has already needs no cache: a path of its system, say.
 	here := map[string]bool{}
 	if len(doubtful) > 0 {
-		valid, err := m.valid(ctx, doubtful)
-		if err != nil {
+		if here, err = m.valid(ctx, doubtful); err != nil {
 			return nil, err
 		}
-		for _, p := range valid {
-			here[p] = true
-		}
 	}
-	var wanted []PathStatus
-	for _, p := range walked {
-		if !here[p.StorePath] {
-			wanted = append(wanted, p)
-		}
-	}
-	logr.FromContextOrDiscard(ctx).V(1).Info("closure walked", "path", storePath, "paths", len(paths))
+	wanted := slices.DeleteFunc(walked, func(p PathStatus) bool { return here[p.StorePath] })
+	logr.FromContextOrDiscard(ctx).V(1).Info("closure walked", "path", storePath, "paths", len(wanted))
 	return wanted, explainCache(storePath, wanted, m.keyNames())
 }
 
@@ -181,7 +172,7 @@ func (m *Manager) throughGateway(ctx context.Context, storePath string, need int
 		_ = gateway.Close()
 		m.count(gateway.Stats())
 	}()
-	result, err := m.nixStore(ctx, m.o.PullTimeout, m.settings(gateway), args...)
+	result, err := m.run(ctx, m.o.Runner, Command{Name: "nix-store", Args: args, Timeout: m.o.PullTimeout}, m.settings(gateway))
 	if err == nil && !strings.Contains(result.Stderr, "not a trusted user") {
 		return nil
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,6 +23,8 @@ type Command struct {
 	Env []string
 	// Timeout also ends a run whose caller is gone.
 	Timeout time.Duration
+	// OnLine gets each line of the tool's errors and progress as it comes. ExecRunner only.
+	OnLine func(line string)
 }
 
 // Result is what a run printed.
@@ -43,7 +46,7 @@ type ExitError struct {
 
 // Error repeats the last thing that the tool said.
 func (e *ExitError) Error() string {
-	return fmt.Sprintf("running %s: %s", e.Command, lastLine(e.Stderr))
+	return fmt.Sprintf("running %s: %s", e.Command, gatewayURL.ReplaceAllString(lastLine(e.Stderr), "the cache"))
 }
 
 // ErrNoNix: there is no Nix on this machine.
@@ -89,7 +92,10 @@ func (ExecRunner) Run(ctx context.Context, c Command) (Result, error) {
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = time.Second
 	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	cmd.Stdout, cmd.Stderr = &stdout, io.Writer(&stderr)
+	if c.OnLine != nil {
+		cmd.Stderr = io.MultiWriter(&stderr, &lineWriter{emit: c.OnLine})
+	}
 	err = cmd.Run()
 	result := Result{Stdout: stdout.String(), Stderr: stderr.String()}
 	var exit *exec.ExitError
@@ -102,6 +108,24 @@ func (ExecRunner) Run(ctx context.Context, c Command) (Result, error) {
 		return result, fmt.Errorf("running %s: %w", c.Name, err)
 	}
 	return result, nil
+}
+
+// lineWriter hands over whole lines.
+type lineWriter struct {
+	emit func(string)
+	rest []byte
+}
+
+func (w *lineWriter) Write(p []byte) (int, error) {
+	w.rest = append(w.rest, p...)
+	for {
+		line, rest, found := bytes.Cut(w.rest, []byte("\n"))
+		if !found {
+			return len(p), nil
+		}
+		w.rest = rest
+		w.emit(string(line))
+	}
 }
 
 func lastLine(text string) string {
