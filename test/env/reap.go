@@ -75,13 +75,18 @@ func (l *Lab) removeNetwork(ctx context.Context) error {
 	return errors.Join(append(errs, l.net.down(ctx))...)
 }
 
-// unmountBelow detaches every mount at dir and below it, the innermost first.
+// unmountBelow detaches every mount at dir and below it, the innermost first, and removes the
+// lock that a killed systemd-nspawn left on it, which is named after its inode.
 func unmountBelow(dir string) error {
 	mounts, err := mountsBelow(dir)
 	if err != nil {
 		return err
 	}
 	for _, mount := range slices.Backward(mounts) {
+		var stat unix.Stat_t
+		if unix.Stat(mount, &stat) == nil {
+			_ = os.Remove(fmt.Sprintf("/run/systemd/nspawn/locks/inode-%d:%d", stat.Dev, stat.Ino))
+		}
 		if err := unix.Unmount(mount, unix.MNT_DETACH); err != nil {
 			return fmt.Errorf("unmounting %s: %w", mount, err)
 		}

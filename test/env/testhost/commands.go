@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"text/tabwriter"
 	"time"
 
@@ -88,7 +89,18 @@ func execute(ctx context.Context, labName string, args []string) error {
 	if err != nil {
 		return err
 	}
-	return host.Run(ctx, env.Command{Args: args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr})
+	return runThere(ctx, host, env.Command{Args: args[1:]})
+}
+
+// runThere connects a command on a host to this process's streams.
+func runThere(ctx context.Context, host *env.Host, command env.Command) error {
+	command.Stdin, command.Stdout, command.Stderr = os.Stdin, os.Stdout, os.Stderr
+	err := host.Run(ctx, command)
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.ExitCode() > 0 {
+		return commandEnded(exit.ExitCode())
+	}
+	return err
 }
 
 func shell(ctx context.Context, labName string, args []string) error {
@@ -99,16 +111,14 @@ func shell(ctx context.Context, labName string, args []string) error {
 	if err != nil {
 		return err
 	}
-	command := env.Command{
-		Args:  []string{"/bin/bash", "-l"},
-		Env:   []string{"TERM=" + os.Getenv("TERM"), "PS1=" + host.Name + `:\w# `},
-		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-	}
-	if !term.IsTerminal(int(os.Stdin.Fd())) {
-		command.Args = []string{"/bin/bash", "-l", "-s"}
+	command := env.Command{Args: []string{"/bin/bash", "-l", "-s"}}
+	if term.IsTerminal(int(os.Stdin.Fd())) {
+		// script gives the shell a terminal of the host's own: ours has no name there.
+		command.Args = []string{"script", "--quiet", "--return", "--command", "/bin/bash -l", "/dev/null"}
+		command.Env = []string{"TERM=" + os.Getenv("TERM")}
 	}
 	// Interrupts belong to what runs in the shell, not to us.
-	return host.Run(context.WithoutCancel(ctx), command)
+	return runThere(context.WithoutCancel(ctx), host, command)
 }
 
 func logs(ctx context.Context, labName string, args []string) error {

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"os/signal"
 	"strings"
 	"syscall"
@@ -47,6 +46,11 @@ Exit codes: 0 done, 1 error, 2 usage; exec passes on the command's own.
 // errUsage means that the command line makes no sense; its text says what was expected.
 var errUsage = errors.New("usage")
 
+// commandEnded is the exit code of a command on a host, which said itself what was wrong.
+type commandEnded int
+
+func (c commandEnded) Error() string { return fmt.Sprintf("the command ended with %d", int(c)) }
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -79,12 +83,12 @@ func dispatch(ctx context.Context, args []string) error {
 
 // exitCode says an error in one sentence and turns it into the exit code that usage promises.
 func exitCode(err error) int {
-	var exit *exec.ExitError
+	var ended commandEnded
 	switch {
 	case err == nil:
 		return 0
-	case errors.As(err, &exit) && exit.ExitCode() > 0:
-		return exit.ExitCode()
+	case errors.As(err, &ended):
+		return int(ended)
 	case errors.Is(err, errUsage):
 		fmt.Fprintf(os.Stderr, "testhost: %s; see hack/testhost --help\n", strings.TrimPrefix(err.Error(), "usage: "))
 		return 2
