@@ -140,6 +140,11 @@ resources: {cpuQuota: 150%, memoryMax: 512M}
 		Expect(v1.IsUnknownField(fmt.Errorf("reading the store: %w", err))).To(BeFalse())
 	})
 
+	It("does not blame a field twice for what could not be read", func() {
+		_, err := v1.DecodeService([]byte(web(`"exec":{"command":[5]}`)))
+		Expect(err).To(MatchError(`exec.command[0]: expected a string, got a number ("5")`))
+	})
+
 	It("keeps opaque signatures from getting in the way", func() {
 		m, err := v1.Decode([]byte(`{"signatures":[{"key":"a","sig":"b"}],"manifest":{"version":1,"services":[]}}`))
 		Expect(err).NotTo(HaveOccurred())
