@@ -197,6 +197,10 @@ var _ = Describe("A faulty S3", Ordered, ContinueOnFailure, func() {
 		expectUnclear(get(ctx), objectstore.CredentialsInvalid)
 		writeCredentials(other.credentials, accessKey, secretKey)
 		expectWhole(ctx)
+		writeCredentials(other.credentials, accessKey, "changed-for-another")
+		expectUnclear(get(ctx), objectstore.CredentialsInvalid) // though the old ones still work
+		writeCredentials(other.credentials, accessKey, secretKey)
+		expectWhole(ctx)
 		proxy.calls.Store(0)
 		proxy.inject(times(1, status(403, "AccessDenied")))
 		Expect(expectUnclear(get(ctx), objectstore.AccessDenied)).NotTo(BeNil())
