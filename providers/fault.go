@@ -19,10 +19,12 @@ type Fault struct {
 	Err error
 }
 
-// Error is the sentence, with the cause when there is one.
+// Error is the sentence, with the cause when there is one that says more than a sentinel.
 func (f *Fault) Error() string {
-	if f.Err == nil {
-		return f.Message
+	for _, bare := range []error{nil, ErrNotFound, ErrNotModified, ErrConflict, ErrUnavailable} {
+		if f.Err == bare { //nolint:errorlint // only the bare sentinel says nothing more
+			return f.Message
+		}
 	}
 	return f.Message + ": " + f.Err.Error()
 }

@@ -122,3 +122,12 @@ func (g *rig) changes() []string {
 	}
 	return out
 }
+
+// stepsInto notes each step once, also one that had to wait several times.
+func stepsInto(done *[]string) func(string, time.Duration, error) {
+	return func(step string, _ time.Duration, _ error) {
+		if n := len(*done); n == 0 || (*done)[n-1] != step {
+			*done = append(*done, step)
+		}
+	}
+}

@@ -107,6 +107,7 @@ func Parse(data []byte) (Config, error) {
 		}
 		c.Host, _, _ = strings.Cut(name, ".")
 	}
+	c.Host = strings.ToLower(c.Host) // host names in a manifest are lower case
 	return c, c.check()
 }
 
