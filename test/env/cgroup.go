@@ -64,8 +64,11 @@ func enableControllers(dir string) {
 func (c cgroup) pids() []int {
 	var pids []int
 	_ = filepath.WalkDir(string(c), func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !d.IsDir() {
-			return nil // cgroups vanish while one looks
+		if err != nil {
+			return fs.SkipDir // cgroups vanish while one looks
+		}
+		if !d.IsDir() {
+			return nil
 		}
 		data, _ := os.ReadFile(filepath.Join(path, "cgroup.procs"))
 		for _, field := range strings.Fields(string(data)) {

@@ -153,7 +153,6 @@ var _ = Describe("A lab", Ordered, func() {
 		journal, _, err := biz.Exec(ctx, "journalctl", "--list-boots", "--quiet", "--no-pager")
 		Expect(err).NotTo(HaveOccurred())
 		Expect(strings.Count(journal, " UTC\n")).To(Equal(2), journal)
-
 	})
 
 	It("boots again after the power was cut", func(ctx SpecContext) {

@@ -102,8 +102,10 @@ func killInside(group cgroup, nsenter int) error {
 }
 
 func (h *Host) enter(leader int, command Command) []string {
+	// --root: where systemd-nspawn cannot pivot_root (below a chroot, on a rootfs), the root of the
+	// host's mount namespace is the outer machine's.
 	args := []string{
-		"--all", "--target", strconv.Itoa(leader), "--",
+		"--all", "--root", "--target", strconv.Itoa(leader), "--",
 		"/usr/bin/env", "-i", "-C", "/root",
 		"PATH=" + outerPath, "HOME=/root", "USER=root", "LOGNAME=root", "LANG=C.UTF-8", "SHELL=/bin/bash",
 	}

@@ -51,8 +51,10 @@ var _ = Describe("The systemd units in config/", Ordered, func() {
 			Enable: []string{"caddy.service"},
 			Files: []env.File{
 				{Path: "/usr/local/bin/in-sandbox", Data: []byte(inSandbox), Mode: 0o755},
-				{Path: "/etc/systemd/system/biz-deployer.service.d/test.conf", Mode: 0o644,
-					Data: []byte("[Service]\nType=oneshot\nRestart=no\nExecStart=\nExecStart=/usr/local/bin/in-sandbox\n")},
+				{
+					Path: "/etc/systemd/system/biz-deployer.service.d/test.conf", Mode: 0o644,
+					Data: []byte("[Service]\nType=oneshot\nRestart=no\nExecStart=\nExecStart=/usr/local/bin/in-sandbox\n"),
+				},
 				{Path: "/etc/revision", Data: []byte("abc123"), Mode: 0o600},
 				{Path: "/etc/systemd/system/earlier.service", Data: []byte(credentialUnit), Mode: 0o644},
 				{Path: "/etc/systemd/system/later.service", Data: []byte(credentialUnit), Mode: 0o644},
