@@ -6,7 +6,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 LDFLAGS := -s -w -X deployer/cmd/internal/cli.Version=$(VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build test unit host-test verify generate bench demo host clean
+.PHONY: help setup build test unit verify generate bench demo host clean
 
 help: ## explain these targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,13 +21,11 @@ build: ## build the four commands into ./bin
 demo: setup build ## the main job, from an edit of the manifest to a page served through Caddy, on a test host
 	@hack/demo
 
-test: setup build verify unit host-test ## everything that CI runs: verify, unit tests, suites on test hosts
+test: setup build verify ## everything that CI runs: verify, and all tests, those on test hosts too (needs root)
+	@hack/test all
 
-unit: ## tests that need no root and no test host
+unit: ## the tests that need neither root nor a test host
 	@hack/test unit
-
-host-test: setup build ## suites and conformance on real systemd, Nix, Caddy and S3 (needs root)
-	@hack/test host
 
 verify: ## format, vet, lint, import rules, generated files fresh, examples in the docs parse
 	@hack/setup tools

@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 
@@ -126,9 +125,6 @@ func (u *updater) update(ctx context.Context, r push.Release) error {
 		return nil
 	}
 	hosts := edited.After.Service(r.Service).Hosts
-	if len(hosts) == 0 {
-		return errors.New("the service runs on no host: `deploy-manifest set " + r.Service + " hosts=NAME`")
-	}
 	fmt.Fprintf(u.out, "wrote generation %d to %s: %s is %s on %v\n", edited.After.Generation, u.repository.StoreName(), r.Service, r.StorePath, hosts)
 	fmt.Fprintf(u.out, "the manifest before is %s\n", edited.Archive)
 	return nil
