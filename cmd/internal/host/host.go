@@ -5,6 +5,8 @@ package host
 import (
 	"context"
 	"fmt"
+	"os"
+	"strings"
 
 	"github.com/go-logr/logr"
 
@@ -89,7 +91,7 @@ func (h *Handle) open(ctx context.Context, paths providers.Paths) (err error) {
 	}); err != nil {
 		return err
 	}
-	if h.Systemd, err = systemd.New(systemd.Options{Paths: paths}); err != nil {
+	if h.Systemd, err = systemd.New(systemd.Options{Paths: paths, CredentialsDir: credentialsDir()}); err != nil {
 		return err
 	}
 	if h.Caddy, err = caddy.New(caddy.Options{Admin: c.Caddy.Admin, Server: c.Caddy.Server, Paths: paths}); err != nil {
@@ -98,6 +100,17 @@ func (h *Handle) open(ctx context.Context, paths providers.Paths) (err error) {
 	h.Closures, h.Units, h.Routes, h.Releases = h.Nix, h.Systemd, h.Caddy, releases.New(releases.Options{Paths: paths})
 	h.Secrets, h.Prober = secrets.New(paths), probe.New(probe.Options{})
 	return nil
+}
+
+// credentialsDir is where the credentials of units can be read. systemd hides
+// /run/credentials from a sandbox, so the daemon's unit binds it to another place.
+func credentialsDir() string {
+	const bound = "/run/biz-deployer/credentials"
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err == nil && strings.Contains(string(mounts), " "+bound+" ") {
+		return bound
+	}
+	return "/run/credentials"
 }
 
 // pinName keeps the name that this host answered to first: a machine that is renamed must
