@@ -30,7 +30,15 @@ func (d *Directory) Observe(_ context.Context, service string) (providers.Releas
 		return facts, unavailable(doing, err)
 	}
 	dir := filepath.Join(d.paths.Releases(), service)
-	names, err := entriesOf(dir)
+	own, err := openService(dir)
+	switch {
+	case err != nil:
+		return facts, unavailable(doing, err)
+	case own == nil:
+		return facts, nil
+	}
+	defer own.Close()
+	names, err := own.Readdirnames(-1)
 	if err != nil {
 		return facts, unavailable(doing, err)
 	}
@@ -42,7 +50,7 @@ func (d *Directory) Observe(_ context.Context, service string) (providers.Releas
 				facts.Pointers[slot] = target
 			}
 		case validName(name):
-			r, err := d.release(dir, service, name)
+			r, err := d.release(own, service, name)
 			if err != nil {
 				return facts, unavailable(doing, err)
 			}
@@ -57,17 +65,13 @@ func (d *Directory) Observe(_ context.Context, service string) (providers.Releas
 	return facts, nil
 }
 
-// entriesOf are the names in a service's directory; none when there is no directory.
-func entriesOf(dir string) ([]string, error) {
+// openService opens a service's directory; nil when there is none.
+func openService(dir string) (*os.File, error) {
 	f, err := os.OpenFile(dir, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
+	if errors.Is(err, unix.ELOOP) {
 		return nil, nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return f.Readdirnames(-1)
+	return f, unlessAbsent(err)
 }
 
 // stamp tells whether a file is still the one that was read.
@@ -92,8 +96,8 @@ type remembered struct {
 }
 
 // release gives what a directory holds, parsed again only when one of its files changed.
-func (d *Directory) release(dir, service, name string) (remembered, error) {
-	now, err := stat(filepath.Join(dir, name))
+func (d *Directory) release(own *os.File, service, name string) (remembered, error) {
+	now, err := stat(own, name)
 	if err != nil {
 		return remembered{}, err
 	}
@@ -107,18 +111,21 @@ func (d *Directory) release(dir, service, name string) (remembered, error) {
 	if !looksRight(now) {
 		return r, nil
 	}
-	r.staged, r.whole, err = parse(filepath.Join(dir, name), service, name)
+	r.staged, r.whole, err = parse(filepath.Join(own.Name(), name), service, name)
 	return r, err
 }
 
-func stat(dir string) (stamps, error) {
+func stat(own *os.File, instance string) (stamps, error) {
 	var out stamps
 	for i, name := range files {
 		var st unix.Stat_t
-		switch err := unix.Lstat(filepath.Join(dir, name), &st); {
-		case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.ELOOP):
+		err := unix.Fstatat(int(own.Fd()), instance+"/"+name, &st, unix.AT_SYMLINK_NOFOLLOW)
+		switch {
+		case errors.Is(err, unix.ELOOP):
 		case err != nil:
-			return out, &fs.PathError{Op: "lstat", Path: filepath.Join(dir, name), Err: err}
+			if err := unlessAbsent(err); err != nil {
+				return out, fmt.Errorf("looking at %s/%s: %w", instance, name, err)
+			}
 		default:
 			out[i] = stamp{st.Ino, st.Size, st.Mtim, st.Ctim, st.Mode, st.Uid}
 		}
