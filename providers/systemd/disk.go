@@ -30,12 +30,12 @@ type disk struct {
 	now   func() time.Time
 
 	mu    sync.Mutex
-	dirs  map[string]dirState
+	dirs  map[string]*dirState
 	files map[string]fileState
 }
 
 func newDisk(p providers.Paths, now func() time.Time) *disk {
-	return &disk{paths: p, now: now, dirs: map[string]dirState{}, files: map[string]fileState{}}
+	return &disk{paths: p, now: now, dirs: map[string]*dirState{}, files: map[string]fileState{}}
 }
 
 // stamp changes when a file or the list of a directory changes.
@@ -62,40 +62,80 @@ func stampOf(path string) (stamp, error) {
 	return stamp{inode: st.Ino, device: st.Dev, size: st.Size, mtime: st.Mtim, ctime: st.Ctim}, nil
 }
 
-// dirState is a directory's entries: name to the target of a link, "" for all else.
+// dirState is the list of a directory.
 type dirState struct {
-	stamp   stamp
-	stable  bool
-	entries map[string]string
+	path   string
+	stamp  stamp
+	stable bool
+	// names, with whether each is a link.
+	names map[string]bool
+
+	mu      sync.Mutex
+	targets map[string]string
 }
 
-// dir lists a directory; an absent one is empty.
-func (d *disk) dir(path string) (map[string]string, error) {
+// has reports whether there is an entry, and the target of one that is a link.
+func (s *dirState) has(name string) (target string, found bool, err error) {
+	isLink, found := s.names[name]
+	if !found || !isLink {
+		return "", found, nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if target, known := s.targets[name]; known {
+		return target, true, nil
+	}
+	target, err = os.Readlink(filepath.Join(s.path, name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", false, nil
+	}
+	if err != nil {
+		return "", false, fmt.Errorf("reading a unit's link: %w", err)
+	}
+	s.targets[name] = target
+	return target, true, nil
+}
+
+// tree is the directories of one listing.
+type tree map[string]*dirState
+
+// read lists the directories, those anew that changed.
+func (d *disk) read(paths []string) (tree, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	out := make(tree, len(paths))
+	for _, path := range paths {
+		s, err := d.dir(path)
+		if err != nil {
+			return nil, err
+		}
+		out[path] = s
+	}
+	return out, nil
+}
+
+// dir lists one directory; an absent one is empty.
+func (d *disk) dir(path string) (*dirState, error) {
 	now, err := stampOf(path)
 	if err != nil {
 		return nil, err
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	if known, ok := d.dirs[path]; ok && known.stable && known.stamp == now {
-		return known.entries, nil
+		return known, nil
 	}
-	state := dirState{stamp: now, stable: now.older(d.now().Add(-settled)), entries: map[string]string{}}
+	s := &dirState{
+		path: path, stamp: now, stable: now.older(d.now().Add(-settled)),
+		names: map[string]bool{}, targets: map[string]string{},
+	}
 	list, err := os.ReadDir(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("listing units: %w", err)
 	}
 	for _, e := range list {
-		target := ""
-		if e.Type()&fs.ModeSymlink != 0 {
-			if target, err = os.Readlink(filepath.Join(path, e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return nil, fmt.Errorf("listing units: %w", err)
-			}
-		}
-		state.entries[e.Name()] = target
+		s.names[e.Name()] = e.Type()&fs.ModeSymlink != 0
 	}
-	d.dirs[path] = state
-	return state.entries, nil
+	d.dirs[path] = s
+	return s, nil
 }
 
 // fileState is a regular file's content as far as it matters.

@@ -2,7 +2,6 @@ package systemd
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	v1 "deployer/api/v1"
 )
 
 // owner says whose a unit's name is.
@@ -42,7 +43,7 @@ type files struct {
 
 // look reads the files of a unit and says whose it is.
 func (m *Manager) look(ctx context.Context, l *listing, unit string) (files, error) {
-	f, err := m.disk.look(l.host.UnitPath, unit)
+	f, err := m.disk.look(l, unit)
 	if err != nil || f.owner != nobody {
 		return f, err
 	}
@@ -62,7 +63,7 @@ func (m *Manager) look(ctx context.Context, l *listing, unit string) (files, err
 // orphan reports whether a loaded unit without any file was ours: all of its files were
 // deleted under it. It is still loaded from our path, or its process has our credential.
 func (m *Manager) orphan(ctx context.Context, l *listing, unit string) (bool, error) {
-	d, err := m.detail(ctx, l, unit)
+	d, err := m.detail(ctx, l, Unit{Name: unit})
 	if err != nil {
 		return false, err
 	}
@@ -70,29 +71,28 @@ func (m *Manager) orphan(ctx context.Context, l *listing, unit string) (bool, er
 }
 
 // look reads what the disk alone shows.
-func (d *disk) look(unitPath []string, unit string) (files, error) {
+func (d *disk) look(l *listing, unit string) (files, error) {
 	var f files
 	var err error
 	if f.text, err = d.file(d.text(unit), unit); err != nil {
 		return f, err
 	}
-	if f.port, err = d.file(portFile(d.paths, unit), unit); err != nil {
-		return f, err
+	if _, slot, _ := parseUnit(unit); slot == v1.Standby {
+		if f.port, err = d.file(portFile(d.paths, unit), unit); err != nil {
+			return f, err
+		}
 	}
-	entries, err := d.dir(d.paths.UnitDir)
+	target, entry, err := l.tree[d.paths.UnitDir].has(unit)
 	if err != nil {
 		return f, err
 	}
-	target, entry := entries[unit]
 	if err := d.classify(&f, unit, target, entry); err != nil {
 		return f, err
 	}
-	wants, err := d.dir(d.wants())
-	if err != nil {
+	if _, f.enabled, err = l.tree[d.wants()].has(unit); err != nil {
 		return f, err
 	}
-	_, f.enabled = wants[unit]
-	return f, d.search(&f, unitPath, unit)
+	return f, d.search(&f, l, unit)
 }
 
 // classify decides from the entry in the unit directory whose the unit is.
@@ -125,19 +125,21 @@ func (d *disk) classify(f *files, unit, target string, entry bool) error {
 
 // search goes through systemd's directories: for units of that name that are not ours,
 // for masks that come before our link, and for drop-ins.
-func (d *disk) search(f *files, unitPath []string, unit string) error {
-	before := slices.Contains(unitPath, d.paths.UnitDir)
-	for _, dir := range unitPath {
-		entries, err := d.dir(dir)
-		if err != nil {
-			return err
-		}
+func (d *disk) search(f *files, l *listing, unit string) error {
+	before := slices.Contains(l.host.UnitPath, d.paths.UnitDir)
+	for _, dir := range l.host.UnitPath {
 		if dir == d.paths.UnitDir {
 			before = false
-		} else if target, ok := entries[unit]; ok {
-			d.shadow(f, filepath.Join(dir, unit), target, before)
+		} else {
+			target, found, err := l.tree[dir].has(unit)
+			if err != nil {
+				return err
+			}
+			if found {
+				d.shadow(f, filepath.Join(dir, unit), target, before)
+			}
 		}
-		if _, ok := entries[unit+".d"]; ok && d.byHand(dir) {
+		if _, found := l.tree[dir].names[unit+".d"]; found && d.byHand(dir) {
 			confs, err := dropIns(filepath.Join(dir, unit+".d"))
 			if err != nil {
 				return err
@@ -182,10 +184,10 @@ func (f files) differs(u Unit, enable bool) []string {
 	switch {
 	case !f.text.found:
 		out = append(out, "unit file missing")
-	case f.text.sum != sha256.Sum256([]byte(u.Text)):
+	case f.text.sum != u.sum:
 		out = append(out, "unit file edited or outdated")
 	}
-	if u.PortFile != "" && (!f.port.found || f.port.sum != sha256.Sum256([]byte(u.PortFile))) {
+	if u.PortFile != "" && (!f.port.found || f.port.sum != u.portSum) {
 		out = append(out, "port file")
 	}
 	switch {

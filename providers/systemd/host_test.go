@@ -35,11 +35,17 @@ func newRealHost() *realHost {
 	h.paths.StateDir = "/var/lib/deployer-test"
 	h.clean()
 	h.install()
+	h.fallback("/usr/bin/true")
+	return h
+}
+
+// fallback makes the Manager, with that command for the end of a standby.
+func (h *realHost) fallback(command ...string) {
+	GinkgoHelper()
 	var err error
-	h.manager, err = systemd.New(systemd.Options{Paths: h.paths, Fallback: []string{"/usr/bin/true"}})
+	h.manager, err = systemd.New(systemd.Options{Paths: h.paths, Fallback: command})
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(h.manager.Close)
-	return h
 }
 
 // install puts this binary into the store as the program of all releases.

@@ -2,7 +2,6 @@ package systemd
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -49,13 +48,13 @@ func (m *Manager) write(ctx context.Context, u Unit, f files, slot v1.Slot) (wro
 	if err := os.MkdirAll(m.o.Paths.Services(), 0o755); err != nil {
 		return false, err
 	}
-	if f.text.sum != sha256.Sum256([]byte(u.Text)) {
+	if f.text.sum != u.sum {
 		wrote = true
 		if err := writeFile(m.disk.text(u.Name), u.Text); err != nil {
 			return wrote, err
 		}
 	}
-	if f.port.sum != sha256.Sum256([]byte(u.PortFile)) && u.PortFile != "" {
+	if f.port.sum != u.portSum && u.PortFile != "" {
 		if err := writeFile(portFile(m.o.Paths, u.Name), u.PortFile); err != nil {
 			return wrote, err
 		}
@@ -128,11 +127,11 @@ func (m *Manager) load(ctx context.Context, u Unit, wrote bool) error {
 				return err
 			}
 		}
-		d, err := m.fetch(ctx, u.Name)
+		_, p, err := m.fetch(ctx, u.Name)
 		if err != nil {
 			return err
 		}
-		differs := loadedDiffers(u, d.props, m.disk.link(u.Name))
+		differs := loadedDiffers(u, p, m.disk.link(u.Name))
 		switch {
 		case len(differs) == 0:
 			return nil
@@ -153,6 +152,7 @@ func (m *Manager) Remove(ctx context.Context, service string, slot v1.Slot) erro
 	unit := v1.UnitName(service, slot)
 	err := m.remove(ctx, unit)
 	m.changed(unit)
+	m.texts.forget(unit)
 	if err != nil {
 		return fmt.Errorf("removing %s: %w", unit, err)
 	}

@@ -5,10 +5,9 @@ import (
 	"crypto/sha256"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 const (
@@ -24,6 +23,8 @@ type listing struct {
 	at   time.Time
 	host HostInfo
 	rows map[string]Row
+	// tree has all directories in which systemd looks for units, and ours.
+	tree tree
 }
 
 // list gives a listing that is at most listingAge old and younger than our last change.
@@ -35,10 +36,14 @@ func (m *Manager) list(ctx context.Context) (*listing, error) {
 	// Held while asking: whoever comes meanwhile gets the same answer.
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if l := m.listing; l != nil && m.o.Now().Sub(l.at) < listingAge {
+	at := m.o.Now()
+	if l := m.listing; l != nil && at.Sub(l.at) >= 0 && at.Sub(l.at) < listingAge {
 		return l, nil
 	}
-	at := m.o.Now()
+	dirs, err := m.disk.read(slices.Concat(host.UnitPath, []string{m.o.Paths.UnitDir, m.disk.wants()}))
+	if err != nil {
+		return nil, unavailable("listing unit directories", err)
+	}
 	var rows []Row
 	err = m.conn.ask(ctx, "listing units", func(ctx context.Context, b Bus) error {
 		r, err := b.Services(ctx)
@@ -48,7 +53,7 @@ func (m *Manager) list(ctx context.Context) (*listing, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &listing{at: at, host: host, rows: make(map[string]Row, len(rows))}
+	l := &listing{at: at, host: host, tree: dirs, rows: make(map[string]Row, len(rows))}
 	for _, r := range rows {
 		l.rows[r.Name] = r
 	}
@@ -73,9 +78,9 @@ func (m *Manager) changed(unit string) {
 // details are the properties of a loaded unit that a listing does not have.
 type details struct {
 	at time.Time
-	// key changes with the unit's row and with its process; text is what the properties
-	// were compared with.
-	key  string
+	// key changes with the unit's row and with its process; text is the hash of what the
+	// properties were compared with, zero when they were not.
+	key  processKey
 	text [sha256.Size]byte
 
 	fragment   string
@@ -88,77 +93,78 @@ type details struct {
 	signal     string
 	cgroup     string
 	memory     *uint64
-	// props are there until they were compared.
-	props map[string]any
 	// differs is the outcome of the comparison with text.
 	differs []string
 }
 
-// detail asks for a unit's properties, or remembers them while row and process are the same.
-func (m *Manager) detail(ctx context.Context, l *listing, unit string) (details, error) {
-	key, err := m.processKey(l, unit)
+// detail asks for a unit's properties and compares them with its text, or remembers both
+// while row, process and text are the same. A unit without a text is not compared.
+func (m *Manager) detail(ctx context.Context, l *listing, u Unit) (details, error) {
+	key, err := m.processKey(l, u.Name)
 	if err != nil {
 		return details{}, err
 	}
 	m.mu.Lock()
-	known, ok := m.details[unit]
+	known, ok := m.details[u.Name]
+	epoch := m.epoch
 	m.mu.Unlock()
-	if ok && known.key == key && m.o.Now().Sub(known.at) < detailsAge {
+	same := ok && known.key == key && (u.Text == "" || known.text == u.sum)
+	if same && m.o.Now().Sub(known.at) < detailsAge {
 		return known, nil
 	}
-	epoch := m.epochNow()
-	d, err := m.fetch(ctx, unit)
+	d, p, err := m.fetch(ctx, u.Name)
 	if err != nil {
 		return details{}, err
 	}
-	d.key = key
-	m.remember(unit, d, epoch)
+	d.key, d.text = key, u.sum
+	if u.Text != "" {
+		d.differs = loadedDiffers(u, p, m.disk.link(u.Name))
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	// What was asked for before a change of ours is not kept.
+	if m.epoch == epoch {
+		m.details[u.Name] = d
+	}
 	return d, nil
 }
 
-// remember keeps details, unless we changed something since they were asked for.
-func (m *Manager) remember(unit string, d details, epoch uint64) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.epoch == epoch {
-		d.props = nil
-		m.details[unit] = d
-	}
-}
-
-func (m *Manager) epochNow() uint64 {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.epoch
+// processKey is what shows without asking that a unit's details are others.
+type processKey struct {
+	load, active, sub string
+	credential        stamp
 }
 
 // processKey changes whenever the unit's process does: systemd makes the credential anew
 // at every start, also when a crash and a restart fall between two listings.
-func (m *Manager) processKey(l *listing, unit string) (string, error) {
+func (m *Manager) processKey(l *listing, unit string) (processKey, error) {
 	row := l.rows[unit]
+	if row.ActiveState == "inactive" {
+		return processKey{load: row.LoadState, active: row.ActiveState, sub: row.SubState}, nil
+	}
 	s, err := stampOf(m.credential(unit))
 	if err != nil {
-		return "", err
+		return processKey{}, err
 	}
-	at := time.Unix(s.ctime.Sec, s.ctime.Nsec).UTC().Format(time.RFC3339Nano)
-	return strings.Join([]string{row.LoadState, row.ActiveState, row.SubState, at}, " "), nil
+	return processKey{row.LoadState, row.ActiveState, row.SubState, s}, nil
 }
 
 func (m *Manager) credential(unit string) string {
 	return filepath.Join(m.o.CredentialsDir, unit, credential)
 }
 
-func (m *Manager) fetch(ctx context.Context, unit string) (details, error) {
+// fetch asks systemd; asking loads a unit that is not loaded.
+func (m *Manager) fetch(ctx context.Context, unit string) (details, properties, error) {
 	d := details{at: m.o.Now()}
+	var p properties
 	err := m.conn.ask(ctx, "asking for the properties of "+unit, func(ctx context.Context, b Bus) error {
-		p, err := b.Properties(ctx, unit)
-		d.props = p
+		props, err := b.Properties(ctx, unit)
+		p = props
 		return err
 	})
 	if err != nil {
-		return d, err
+		return d, nil, err
 	}
-	p := properties(d.props)
 	d.fragment = p.text("FragmentPath")
 	d.mainPID = int(p.number("MainPID"))
 	d.restarts = int(p.number("NRestarts"))
@@ -170,7 +176,7 @@ func (m *Manager) fetch(ctx context.Context, unit string) (details, error) {
 		d.since = time.UnixMicro(int64(p.number("ActiveEnterTimestamp")))
 	}
 	d.instance, err = m.instance(unit)
-	return d, err
+	return d, p, err
 }
 
 // instance reads what the unit's process really runs; empty when none runs.
@@ -183,48 +189,4 @@ func (m *Manager) instance(unit string) (string, error) {
 		return "", unavailable("reading the credential of "+unit, err)
 	}
 	return strings.TrimSpace(string(data)), nil
-}
-
-// properties are a unit's, as D-Bus has them.
-type properties map[string]any
-
-func (p properties) text(name string) string {
-	s, _ := p[name].(string)
-	return s
-}
-
-func (p properties) number(name string) uint64 {
-	switch v := p[name].(type) {
-	case uint64:
-		return v
-	case uint32:
-		return uint64(v)
-	case int32:
-		return uint64(max(v, 0))
-	case int64:
-		return uint64(max(v, 0))
-	}
-	return 0
-}
-
-// memory is nil where the kernel does not account it: systemd then shows the largest number.
-func (p properties) memory() *uint64 {
-	v, ok := p["MemoryCurrent"].(uint64)
-	if !ok || v == ^uint64(0) {
-		return nil
-	}
-	return &v
-}
-
-// exit tells how the main process last ended. Codes are those of waitid(2).
-func (p properties) exit() (status int, signal string) {
-	const exited, killed, dumped = 1, 2, 3
-	status = int(p.number("ExecMainStatus"))
-	switch p.number("ExecMainCode") {
-	case exited:
-		return status, ""
-	case killed, dumped:
-		return 0, strings.TrimPrefix(unix.SignalName(unix.Signal(status)), "SIG")
-	}
-	return 0, ""
 }

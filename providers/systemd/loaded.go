@@ -1,7 +1,6 @@
 package systemd
 
 import (
-	"fmt"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -125,46 +124,6 @@ func (p properties) setAgrees(l directive) bool {
 	property := map[string]string{"MemoryMax": "MemoryMax", "CPUQuota": "CPUQuotaPerSecUSec"}[l.key]
 	v, ok := p[property].(uint64)
 	return !ok || v != unlimited
-}
-
-func (p properties) strings(name string) []string {
-	s, _ := p[name].([]string)
-	return s
-}
-
-// firsts and pairs read lists of structures that begin with strings.
-func (p properties) firsts(name string) []string {
-	list, _ := p[name].([][]any)
-	out := make([]string, 0, len(list))
-	for _, row := range list {
-		s, _ := row[0].(string)
-		if len(row) > 1 && row[1] == true {
-			s = "-" + s
-		}
-		out = append(out, s)
-	}
-	return out
-}
-
-func (p properties) pairs(name string) []string {
-	list, _ := p[name].([][]any)
-	out := make([]string, 0, len(list))
-	for _, row := range list {
-		if len(row) == 2 {
-			out = append(out, fmt.Sprintf("%v:%v", row[0], row[1]))
-		}
-	}
-	return out
-}
-
-// loadError is systemd's reason for not loading a unit.
-func (p properties) loadError() string {
-	e, _ := p["LoadError"].([]any)
-	if len(e) < 2 {
-		return ""
-	}
-	text, _ := e[1].(string)
-	return text
 }
 
 func containsAll(have, want []string) bool {

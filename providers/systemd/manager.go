@@ -36,6 +36,7 @@ type Manager struct {
 	conn   *connection
 	reload *reloader
 	disk   *disk
+	texts  rendered
 
 	mu sync.Mutex
 	// listing is nil when nothing is known.
@@ -93,7 +94,7 @@ func (m *Manager) render(ctx context.Context, spec providers.UnitSpec) (Unit, er
 	if err != nil {
 		return Unit{}, err
 	}
-	return Render(spec, RenderOptions{Paths: m.o.Paths, Version: host.Version, Fallback: m.o.Fallback})
+	return m.texts.render(spec, RenderOptions{Paths: m.o.Paths, Version: host.Version, Fallback: m.o.Fallback})
 }
 
 // nameTaken is the refusal to touch a unit that is not ours.

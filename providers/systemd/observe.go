@@ -2,7 +2,6 @@ package systemd
 
 import (
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"slices"
 	"strings"
@@ -40,7 +39,7 @@ func (m *Manager) observe(ctx context.Context, spec providers.UnitSpec) (provide
 	if loaded {
 		facts.Active, facts.Sub = row.ActiveState, row.SubState
 		if f.found {
-			if d, err = m.compared(ctx, l, u); err != nil {
+			if d, err = m.detail(ctx, l, u); err != nil {
 				return providers.UnitFacts{}, err
 			}
 			fill(&facts, d)
@@ -74,42 +73,20 @@ func fill(facts *providers.UnitFacts, d details) {
 	facts.Instance, facts.ControlGroup, facts.Memory = d.instance, d.cgroup, d.memory
 }
 
-// compared gives the details of a loaded unit together with how its loaded properties
-// differ from the text.
-func (m *Manager) compared(ctx context.Context, l *listing, u Unit) (details, error) {
-	sum := sha256.Sum256([]byte(u.Text))
-	d, err := m.detail(ctx, l, u.Name)
-	if err != nil || u.Text == "" || d.text == sum {
-		return d, err
-	}
-	if d.props == nil {
-		epoch := m.epochNow()
-		key := d.key
-		if d, err = m.fetch(ctx, u.Name); err != nil {
-			return d, err
-		}
-		d.key = key
-		defer func() { m.remember(u.Name, d, epoch) }()
-	}
-	d.differs = loadedDiffers(u, d.props, m.disk.link(u.Name))
-	d.text, d.props = sum, nil
-	return d, nil
-}
-
 // Owned lists our units: those whose text lies in our directory and whose name nobody
 // else has taken since, and links to texts that are gone.
 func (m *Manager) Owned(ctx context.Context) ([]providers.UnitName, error) {
-	names, err := m.disk.candidates()
+	l, err := m.list(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("listing our units: %w", err)
 	}
-	host, err := m.conn.info(ctx)
+	names, err := m.disk.candidates(l)
 	if err != nil {
 		return nil, fmt.Errorf("listing our units: %w", err)
 	}
 	var out []providers.UnitName
 	for _, unit := range names {
-		f, err := m.disk.look(host.UnitPath, unit)
+		f, err := m.disk.look(l, unit)
 		if err != nil {
 			return nil, fmt.Errorf("listing our units: %w", err)
 		}
@@ -121,22 +98,23 @@ func (m *Manager) Owned(ctx context.Context) ([]providers.UnitName, error) {
 }
 
 // candidates are the units that may be ours, by name, sorted.
-func (d *disk) candidates() ([]string, error) {
-	texts, err := d.dir(d.paths.Services())
-	if err != nil {
-		return nil, err
-	}
-	links, err := d.dir(d.paths.UnitDir)
+func (d *disk) candidates(l *listing) ([]string, error) {
+	dirs, err := d.read([]string{d.paths.Services()})
 	if err != nil {
 		return nil, err
 	}
 	var out []string
-	for name := range texts {
+	for name := range dirs[d.paths.Services()].names {
 		if strings.HasSuffix(name, ".service") {
 			out = append(out, name)
 		}
 	}
-	for name, target := range links {
+	links := l.tree[d.paths.UnitDir]
+	for name := range links.names {
+		target, _, err := links.has(name)
+		if err != nil {
+			return nil, err
+		}
 		if target == d.text(name) {
 			out = append(out, name)
 		}

@@ -2,7 +2,10 @@ package systemd
 
 import (
 	"fmt"
+	"path/filepath"
+	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -81,4 +84,52 @@ func shorten(s string) string {
 		return s
 	}
 	return s[:enough] + "…"
+}
+
+// programPath puts a relative command below the closure; nothing climbs out of it.
+func programPath(root, command string) (string, error) {
+	switch {
+	case strings.ContainsAny(command, "\"'\\\x7f") || strings.ContainsFunc(command, func(r rune) bool { return r < ' ' }):
+		return "", fmt.Errorf("exec.command: systemd takes no program of the name %q", shorten(command))
+	case filepath.IsAbs(command) && filepath.Clean(command) == command && command != "/":
+		return command, nil
+	case !filepath.IsAbs(command) && filepath.IsLocal(command) && filepath.Clean(command) != ".":
+		return filepath.Join(root, command), nil
+	}
+	return "", fmt.Errorf("exec.command: %q is not a path below the store path", shorten(command))
+}
+
+func quoteWords(words []string) (string, error) {
+	out := make([]string, len(words))
+	for i, w := range words {
+		q, err := quoteWord(w)
+		if err != nil {
+			return "", err
+		}
+		out[i] = q
+	}
+	return strings.Join(out, " "), nil
+}
+
+func plainList(values []string) ([]string, error) {
+	out := make([]string, len(values))
+	for i, v := range values {
+		p, err := plainValue(v)
+		if err != nil {
+			return nil, err
+		}
+		out[i] = p
+	}
+	return out, nil
+}
+
+// span writes a duration in a form that every systemd reads.
+func span(d time.Duration) string {
+	switch {
+	case d%time.Second == 0:
+		return strconv.FormatInt(int64(d/time.Second), 10) + "s"
+	case d%time.Millisecond == 0:
+		return strconv.FormatInt(int64(d/time.Millisecond), 10) + "ms"
+	}
+	return strconv.FormatInt(int64(d/time.Microsecond), 10) + "us"
 }

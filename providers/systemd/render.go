@@ -1,6 +1,7 @@
 package systemd
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"path/filepath"
 	"regexp"
@@ -52,6 +53,9 @@ type Unit struct {
 	Text string
 	// PortFile is the content of the file that sets PORT in a standby; empty for none.
 	PortFile string
+
+	// sum and portSum are the hashes of both.
+	sum, portSum [sha256.Size]byte
 
 	lines []directive
 	words []string // of ExecStart, unquoted
@@ -115,6 +119,8 @@ func (r *renderer) render() error {
 		r.text.WriteString("\n[Install]\nWantedBy=multi-user.target\n")
 	}
 	r.unit.Text = r.text.String()
+	r.unit.sum = sha256.Sum256([]byte(r.unit.Text))
+	r.unit.portSum = sha256.Sum256([]byte(r.unit.PortFile))
 	return nil
 }
 
@@ -288,52 +294,4 @@ func (r *renderer) limits() ([]directive, error) {
 // pointer is a file of the release that the slot's pointer names.
 func (r *renderer) pointer(name string) string {
 	return filepath.Join(r.o.Paths.Releases(), r.spec.Service, string(r.spec.Slot), name)
-}
-
-// programPath puts a relative command below the closure; nothing climbs out of it.
-func programPath(root, command string) (string, error) {
-	switch {
-	case strings.ContainsAny(command, "\"'\\\x7f") || strings.ContainsFunc(command, func(r rune) bool { return r < ' ' }):
-		return "", fmt.Errorf("exec.command: systemd takes no program of the name %q", shorten(command))
-	case filepath.IsAbs(command) && filepath.Clean(command) == command && command != "/":
-		return command, nil
-	case !filepath.IsAbs(command) && filepath.IsLocal(command) && filepath.Clean(command) != ".":
-		return filepath.Join(root, command), nil
-	}
-	return "", fmt.Errorf("exec.command: %q is not a path below the store path", shorten(command))
-}
-
-func quoteWords(words []string) (string, error) {
-	out := make([]string, len(words))
-	for i, w := range words {
-		q, err := quoteWord(w)
-		if err != nil {
-			return "", err
-		}
-		out[i] = q
-	}
-	return strings.Join(out, " "), nil
-}
-
-func plainList(values []string) ([]string, error) {
-	out := make([]string, len(values))
-	for i, v := range values {
-		p, err := plainValue(v)
-		if err != nil {
-			return nil, err
-		}
-		out[i] = p
-	}
-	return out, nil
-}
-
-// span writes a duration in a form that every systemd reads.
-func span(d time.Duration) string {
-	switch {
-	case d%time.Second == 0:
-		return strconv.FormatInt(int64(d/time.Second), 10) + "s"
-	case d%time.Millisecond == 0:
-		return strconv.FormatInt(int64(d/time.Millisecond), 10) + "ms"
-	}
-	return strconv.FormatInt(int64(d/time.Microsecond), 10) + "us"
 }

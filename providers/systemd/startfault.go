@@ -35,11 +35,10 @@ func refusal(unit string, err error) error {
 // its own fault; users, name spaces, credentials and other units are the host's.
 func (m *Manager) judgeStart(ctx context.Context, unit, result string) error {
 	m.changed(unit)
-	d, err := m.fetch(ctx, unit)
+	d, p, err := m.fetch(ctx, unit)
 	if err != nil {
 		return err
 	}
-	p := properties(d.props)
 	switch result {
 	case jobCanceled:
 		return unavailable("starting", errors.New("another job took the place of ours"))
