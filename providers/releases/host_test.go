@@ -13,8 +13,9 @@ import (
 	"deployer/test/env"
 )
 
-// TestEnvOnTestHost asks a real systemd how it reads what renderEnv writes.
-func TestEnvOnTestHost(t *testing.T) {
+// TestOnTestHost runs what needs a machine of its own: a real systemd that reads what
+// renderEnv writes, and strace.
+func TestOnTestHost(t *testing.T) {
 	if env.Inside() {
 		t.Skip("this is the outer half")
 	}
@@ -34,14 +35,14 @@ func TestEnvOnTestHost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := env.RunInside(ctx, host, env.InsideOptions{Args: []string{"-test.run=^TestEnvInSystemd$", "-test.v"}}); err != nil {
+	if err := env.RunInside(ctx, host, env.InsideOptions{Args: []string{"-test.run=^(TestEnvInSystemd|TestKilledAtEverySyscall)$", "-test.v"}}); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func TestEnvInSystemd(t *testing.T) {
 	if !env.Inside() {
-		t.Skip("runs inside a test host, started by TestEnvOnTestHost")
+		t.Skip("runs inside a test host, started by TestOnTestHost")
 	}
 	want := map[string]string{}
 	for i, value := range odd {
