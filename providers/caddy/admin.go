@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"strings"
 	"syscall"
+	"time"
 
 	"deployer/providers"
 )
@@ -19,6 +20,7 @@ import (
 const (
 	reasonUnreachable = "CaddyUnreachable"
 	reasonRefused     = "CaddyRefused"
+	reasonTooOld      = "CaddyTooOld"
 	// maxConfig is Caddy's own limit for a configuration.
 	maxConfig = 100 << 20
 )
@@ -75,9 +77,16 @@ type answer struct {
 	body   []byte
 }
 
-// get reads the whole configuration and its etag.
+// get reads the whole configuration and its etag. It asks again when it was dropped.
 func (a *admin) get(ctx context.Context) (string, []byte, error) {
-	got, err := a.do(ctx, &request{method: http.MethodGet, path: "/config/"}, "")
+	var got answer
+	var err error
+	for attempt := range attempts {
+		got, err = a.do(ctx, &request{method: http.MethodGet, path: "/config/"}, "")
+		if !dropped(err) || after(ctx, 5*time.Millisecond<<attempt) != nil {
+			break
+		}
+	}
 	if err != nil {
 		return "", nil, err
 	}
@@ -141,6 +150,14 @@ func (a *admin) unreachable(cause error) error {
 		Message: fmt.Sprintf("Caddy's admin API at %s %s", a.name, what),
 		Err:     fmt.Errorf("%w: %w", providers.ErrUnavailable, cause),
 	}
+}
+
+// dropped: a connection was accepted and closed without an answer. Caddy replaces its
+// admin endpoint with every change, whoever makes it, and drops some of the connections
+// that come at that moment. A write may have happened.
+func dropped(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
 // refused carries Caddy's own words.

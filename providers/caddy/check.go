@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"deployer/providers"
 )
 
 // Finding is one line of `deployerctl doctor`.
@@ -20,8 +22,11 @@ type Finding struct {
 // Caddy cannot be reached that is the only finding.
 func (c *Client) Check(ctx context.Context) []Finding {
 	snap, err := c.readNow(ctx)
+	if providers.ReasonOf(err) == reasonTooOld {
+		return []Finding{c.checkVersion(ctx)}
+	}
 	if err != nil {
-		return []Finding{{Name: "caddy", Message: err.Error(), Remedy: "start Caddy: systemctl start caddy"}}
+		return []Finding{{Name: "caddy", Message: err.Error(), Remedy: "look at systemctl status caddy, and at caddy.admin in /etc/biz-deployer/config.yaml"}}
 	}
 	return []Finding{
 		{Name: "caddy", OK: true, Message: "its admin API answers at " + c.admin.name},
@@ -33,8 +38,9 @@ func (c *Client) Check(ctx context.Context) []Finding {
 }
 
 func (c *Client) checkVersion(ctx context.Context) Finding {
-	f := Finding{Name: "caddy version", Message: "Caddy " + c.Version(ctx), OK: true}
-	switch v := c.Version(ctx); {
+	v := c.Version(ctx)
+	f := Finding{Name: "caddy version", Message: "Caddy " + v, OK: true}
+	switch {
 	case v == "":
 		f.OK, f.Message = false, "the version of Caddy is unknown"
 		f.Remedy = "run caddy version: " + MinVersion + " or newer is needed"
@@ -86,7 +92,7 @@ func (c *Client) checkServer(snap *snapshot) Finding {
 	t, err := c.opts.target(snap)
 	switch {
 	case err != nil:
-		f.Message, f.Remedy = err.Error(), "deployerctl doctor again after changing it"
+		f.Message, f.Remedy = err.Error(), "name one of Caddy's servers in caddy.server of /etc/biz-deployer/config.yaml"
 	case !t.exists:
 		f.OK = true
 		f.Message = fmt.Sprintf("no server listens on %s yet: the first route creates %s", strings.Join(c.opts.Listen, " "), t.name)

@@ -85,6 +85,8 @@ func countWrites(s *caddyServer) *counter {
 	proxy := &httputil.ReverseProxy{
 		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(target); r.Out.Host = target.Host },
 		Transport: upstream.client.Transport,
+		// What Caddy drops is dropped here, too.
+		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 	}
 	c := &counter{}
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"deployer/providers"
 )
 
 // reads share one GET of the configuration among all services. It is read whole: the
@@ -72,7 +74,7 @@ func (c *Client) readNow(ctx context.Context) (*snapshot, error) {
 	defer cancel()
 	etag, body, err := c.admin.get(ctx)
 	if err != nil {
-		return nil, err
+		return nil, c.explain(ctx, err)
 	}
 	c.reads.mu.Lock()
 	last := c.reads.last
@@ -85,6 +87,18 @@ func (c *Client) readNow(ctx context.Context) (*snapshot, error) {
 		return nil, c.admin.strange(err)
 	}
 	return snap, nil
+}
+
+// explain gives the better reason: old versions refuse a request over a unix socket for
+// its host name.
+func (c *Client) explain(ctx context.Context, err error) error {
+	if providers.ReasonOf(err) != reasonRefused {
+		return err
+	}
+	if old := c.requireVersion(ctx); old != nil {
+		return old
+	}
+	return err
 }
 
 // forget is called around every write, whatever became of it. A reading under way may

@@ -1,6 +1,7 @@
 package caddy
 
 import (
+	"context"
 	"crypto/tls"
 	"fmt"
 	"net"
@@ -103,6 +104,31 @@ var _ = Describe("routes in a real Caddy", func() {
 		GinkgoWriter.Printf("200 routes in %d writes, %s\n", proxy.writes.Load(), time.Since(began))
 		Expect(proxy.writes.Load()).To(BeNumerically("<=", 4))
 		Expect(c.Owned(ctx)).To(HaveLen(200))
+	})
+
+	It("is not disturbed by Caddy, which replaces its admin endpoint with every change", func(ctx SpecContext) {
+		for _, kind := range []string{"unix", "tcp"} {
+			s := startCaddy(kind, foreign...)
+			c := s.clientWith(func(o *Options) { o.MaxAge = time.Nanosecond })
+			changing, done := context.WithCancel(ctx)
+			var readers sync.WaitGroup
+			for range 4 {
+				readers.Go(func() {
+					defer GinkgoRecover()
+					for changing.Err() == nil {
+						_, err := c.readNow(ctx)
+						Expect(err).NotTo(HaveOccurred(), kind)
+					}
+				})
+			}
+			for i := range 100 {
+				r := providers.Route{Service: "web", Domains: []string{fmt.Sprintf("v%d.example.com", i)}}
+				Expect(c.Put(ctx, r)).To(Succeed(), kind)
+				Expect(observed(ctx, c, r).Current).To(BeTrue(), kind)
+			}
+			done()
+			readers.Wait()
+		}
 	})
 
 	It("writes the others when Caddy refuses one of a shared write", func(ctx SpecContext) {

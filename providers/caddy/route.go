@@ -101,7 +101,11 @@ func (o *Options) route(r providers.Route) (element, error) {
 	if err != nil {
 		return element{}, fmt.Errorf("rendering the route of %s: %w", r.Service, err)
 	}
-	return parseElement(raw), nil
+	e := element{raw: raw, service: r.Service, hosts: match.Host}
+	if len(match.Path) > 0 {
+		e.path = match.Path[0]
+	}
+	return e, nil
 }
 
 // difference names the first place in which what Caddy has is not what it should have;

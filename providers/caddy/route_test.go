@@ -27,6 +27,7 @@ var _ = Describe("a rendered route", func() {
 			want, err := os.ReadFile(golden)
 			Expect(err).NotTo(HaveOccurred())
 			Expect(pretty.String()).To(Equal(string(want)))
+			Expect(parseElement(e.raw)).To(Equal(e), "what Caddy gives back is understood as what was written")
 		},
 		Entry("for everything of two hosts", "testdata/route-all.json",
 			providers.Route{Service: "web", Domains: []string{"www.example.com", "example.com"}, Path: "/"}),

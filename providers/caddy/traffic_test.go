@@ -15,12 +15,19 @@ import (
 	. "github.com/onsi/gomega"
 )
 
-const moves = 4
+const (
+	moves = 4
+	// settling is waited after a change of Caddy's configuration, which drops some of the
+	// connections that come at that moment. That is why traffic is not moved by one, and
+	// not what is shown here.
+	settling = 200 * time.Millisecond
+)
 
 var _ = Describe("traffic through a route", func() {
 	It("moves by renaming the upstream file without losing a request", func(ctx SpecContext) {
 		s := startCaddy("unix", foreign...)
 		Expect(s.client().Put(ctx, web)).To(Succeed())
+		time.Sleep(settling)
 		serving := startBackend("v0")
 		s.shift("web", serving.address)
 
@@ -51,11 +58,12 @@ var _ = Describe("traffic through a route", func() {
 			s := startCaddy("unix", foreign...)
 			Expect(s.client().Put(ctx, web)).To(Succeed())
 			prepare(s)
+			time.Sleep(settling)
 			var answers sync.WaitGroup
 			for _, method := range []string{http.MethodGet, http.MethodPost} {
 				answers.Go(func() {
 					defer GinkgoRecover()
-					resp, err := send(ctx, http.DefaultClient, s.listen, method)
+					resp, err := send(ctx, &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}, s.listen, method)
 					Expect(err).NotTo(HaveOccurred())
 					Expect(resp).To(Equal("late"))
 				})

@@ -58,7 +58,7 @@ func (c *Client) requireVersion(ctx context.Context) error {
 	if v == "" || !older(v, MinVersion) {
 		return nil
 	}
-	return &providers.Fault{Reason: "CaddyTooOld", Message: tooOld(v)}
+	return &providers.Fault{Reason: reasonTooOld, Message: tooOld(v)}
 }
 
 func tooOld(version string) string {

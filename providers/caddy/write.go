@@ -11,7 +11,8 @@ import (
 	"deployer/providers"
 )
 
-// attempts bounds how often a write is planned again because somebody else was faster.
+// attempts bounds how often we try again because somebody else was faster, or because
+// Caddy dropped us.
 const attempts = 6
 
 // change is what one Put or Remove wants; a nil route is no route.
@@ -96,8 +97,10 @@ func (c *Client) applyAll(ctx context.Context, changes []change) map[string]erro
 	return errs
 }
 
-// apply reads, plans and writes under If-Match, again when somebody else was faster.
+// apply reads, plans and writes under If-Match: again when somebody else was faster, and
+// when the answer was dropped. In that case the new reading tells what became of it.
 func (c *Client) apply(ctx context.Context, changes []change) error {
+	var failed error
 	for attempt := range attempts {
 		snap, err := c.readNow(ctx)
 		if err != nil {
@@ -110,13 +113,16 @@ func (c *Client) apply(ctx context.Context, changes []change) error {
 		if err := c.requireVersion(ctx); err != nil {
 			return err
 		}
-		err = c.send(ctx, req, snap.etag)
-		if !errors.Is(err, providers.ErrConflict) {
-			return err
+		failed = c.send(ctx, req, snap.etag)
+		if !errors.Is(failed, providers.ErrConflict) && !dropped(failed) {
+			return failed
 		}
 		if err := after(ctx, 10*time.Millisecond<<attempt); err != nil {
 			return err
 		}
+	}
+	if dropped(failed) {
+		return failed
 	}
 	return &providers.Fault{
 		Reason:  "CaddyContended",

@@ -82,7 +82,7 @@ func status(code int) http.HandlerFunc {
 // sleeper is another process that listens nowhere.
 func sleeper() int {
 	GinkgoHelper()
-	cmd := exec.Command("sleep", "60") //nolint:noctx // ended below
+	cmd := exec.Command("sleep", "60")
 	Expect(cmd.Start()).To(Succeed())
 	DeferCleanup(func() {
 		_ = cmd.Process.Kill()
