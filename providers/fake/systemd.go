@@ -19,7 +19,8 @@ func (w *World) start(u *Unit) error {
 	}
 	if p := u.process; p.program.FailsToStart {
 		w.exit(u)
-		return startFailed(u, "it exits before it is up")
+		return &providers.Fault{Reason: "ExitedAtStart", Own: true, Message: fmt.Sprintf(
+			"%s ended with status %d while it started", v1.UnitName(u.service, u.slot), u.status)}
 	}
 	return nil
 }
@@ -29,11 +30,15 @@ func (w *World) spawn(u *Unit) error {
 	files := w.releases[u.service]
 	instance, staged := files.pointed(u.slot)
 	if staged == nil {
-		return w.cannotSpawn(u, 243, "CREDENTIALS: no release directory behind the pointer")
+		return w.cannotSpawn(u, "resources", 0, &providers.Fault{
+			Reason: "StartRefused", Message: "there is no release directory behind the pointer of " + v1.UnitName(u.service, u.slot),
+		})
 	}
 	r := staged.Release
 	if !w.Nix.OnDisk[r.StorePath] {
-		return w.cannotSpawn(u, 203, "EXEC: "+r.StorePath+" is not there")
+		return w.cannotSpawn(u, "exit-code", 203, &providers.Fault{
+			Reason: "ExecFailed", Own: true, Message: v1.UnitName(u.service, u.slot) + ": the program cannot be executed",
+		})
 	}
 	if !w.rooted(r.StorePath) {
 		w.watch.broken("2: %s starts %s, which no root keeps", v1.UnitName(u.service, u.slot), r.StorePath)
@@ -59,11 +64,12 @@ func (w *World) spawn(u *Unit) error {
 	return nil
 }
 
-func (w *World) cannotSpawn(u *Unit, status int, line string) error {
-	u.process, u.result, u.status, u.signal = nil, "exit-code", status, ""
-	u.note("Failed at step " + line)
+// cannotSpawn is a start of which no process came; systemd goes on trying.
+func (w *World) cannotSpawn(u *Unit, result string, status int, why *providers.Fault) error {
+	u.process, u.result, u.status, u.signal = nil, result, status, ""
+	u.note(why.Message)
 	w.restartLater(u)
-	return startFailed(u, line)
+	return why
 }
 
 // end is a process that is gone, for whatever reason; the standby's ExecStopPost gives
@@ -139,11 +145,4 @@ func (w *World) turn(u *Unit) {
 	u.restarts++
 	// A start that fails again waits again; systemd has nobody to tell.
 	_ = w.spawn(u)
-}
-
-func startFailed(u *Unit, how string) error {
-	return &providers.Fault{
-		Reason: "StartFailed", Own: true,
-		Message: fmt.Sprintf("%s does not start: %s; see `deployerctl logs %s`", v1.UnitName(u.service, u.slot), how, u.service),
-	}
 }

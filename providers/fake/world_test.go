@@ -100,7 +100,17 @@ var _ = Describe("a world", func() {
 		var f *providers.Fault
 		Expect(errors.As(err, &f)).To(BeTrue())
 		Expect(f.Own).To(BeTrue())
+		Expect(f.Reason).To(Equal("ExitedAtStart"))
 		Expect(facts(w, v1.Primary).Running()).To(BeFalse())
+	})
+
+	It("blames the host, not the release, for a start without a release directory", func() {
+		r := release(1)
+		Expect(w.Host().Units.Install(ctx, providers.UnitSpec{Service: "web", Slot: v1.Primary, Release: &r})).To(Succeed())
+		err := w.Host().Units.Start(ctx, "web", v1.Primary)
+		var f *providers.Fault
+		Expect(errors.As(err, &f)).To(BeTrue())
+		Expect(f.Own).To(BeFalse())
 	})
 
 	It("lets a program that ignores PORT die in the standby while the primary holds it", func() {
