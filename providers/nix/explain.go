@@ -122,27 +122,20 @@ func explainQuery(result Result, err error) error {
 	var exit *ExitError
 	message := "asking the nix database"
 	switch {
-	case errors.Is(err, ErrNoNix):
+	case errors.Is(err, ErrNoNix), strings.Contains(result.Stderr, "nix-store: not found"), strings.Contains(result.Stderr, "nix-store: command not found"):
 		message = "nix is not installed on this host, or not in its usual places"
 	case errors.Is(err, context.DeadlineExceeded):
 		message = "the nix database gave no answer in time; see whether another nix hangs"
 	case errors.Is(err, context.Canceled):
 		return err
 	case errors.As(err, &exit):
-		if fault := explainText("asking the nix database", result.Stderr, err); fault != nil {
-			return unavailable(fault)
-		}
+		err = detail(result.Stderr, err)
 	}
-	return &providers.Fault{Reason: NixUnavailable, Message: message, Err: errors.Join(providers.ErrUnavailable, err)}
+	return &providers.Fault{Reason: NixUnavailable, Message: message, Err: unknown(err)}
 }
 
-func unavailable(err error) error {
-	var f *providers.Fault
-	if errors.As(err, &f) {
-		f.Err = errors.Join(providers.ErrUnavailable, f.Err)
-	}
-	return err
-}
+// unknown makes an error one on which nothing may be changed.
+func unknown(err error) error { return fmt.Errorf("%w: %w", providers.ErrUnavailable, err) }
 
 // explainCache is why a host would refuse a closure, by what the cache says of it; nil
 // when it would not. The first problem in the order of the walk is told, with how many

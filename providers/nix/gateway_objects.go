@@ -23,6 +23,12 @@ func contentType(key string) string {
 }
 
 func (g *Gateway) head(w http.ResponseWriter, r *http.Request, key string) {
+	if g.o.Writable && strings.HasPrefix(key, "nar/") {
+		// Nix does not send a NAR that it believes to be there. A path without a narinfo is
+		// always sent whole, so that a damaged NAR is replaced.
+		http.Error(w, "send it", http.StatusNotFound)
+		return
+	}
 	info, err := g.o.Objects.Stat(r.Context(), key)
 	if errors.Is(err, providers.ErrNotFound) && key == cacheInfoKey {
 		info, err = providers.ObjectInfo{Size: int64(len(cacheInfo))}, nil

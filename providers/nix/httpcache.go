@@ -139,7 +139,7 @@ func (c *httpCache) unreachable(key string, err error) error {
 	return &providers.Fault{
 		Reason:  "StoreUnreachable",
 		Message: fmt.Sprintf("binary cache %s gives no answer to %s; check the network and the URL", c.base, key),
-		Err:     errors.Join(providers.ErrUnavailable, err),
+		Err:     unknown(err),
 	}
 }
 

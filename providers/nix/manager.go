@@ -159,16 +159,12 @@ func (m *Manager) run(ctx context.Context, run Runner, c Command, settings strin
 	if err := os.WriteFile(conf, []byte(settings), 0o600); err != nil {
 		return Result{}, fmt.Errorf("running nix: %w", err)
 	}
-	tool, err := findTool("nix-store")
-	if err != nil {
-		return Result{}, err
-	}
 	c.Env = []string{
 		"NIX_REMOTE=local",
 		"NIX_USER_CONF_FILES=" + conf,
 		"HOME=" + home, "XDG_CACHE_HOME=" + home, "XDG_CONFIG_HOME=" + home,
 		"XDG_DATA_HOME=" + home, "XDG_STATE_HOME=" + home,
-		"PATH=" + filepath.Dir(tool) + ":/usr/bin:/bin:/run/current-system/sw/bin", "LC_ALL=C",
+		"PATH=" + toolPath(), "LC_ALL=C",
 	}
 	return run.Run(ctx, c)
 }

@@ -226,5 +226,5 @@ func (m *Manager) look(storePath string) (bool, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return false, nil
 	}
-	return false, errors.Join(providers.ErrUnavailable, err)
+	return false, unknown(err)
 }

@@ -256,7 +256,12 @@ func (p *Publisher) problems(ctx context.Context, closure []PathStatus) ([]strin
 		})
 	}
 	wait.Wait()
-	return problems, errors.Join(errs...)
+	for _, err := range errs {
+		if err != nil {
+			return nil, err
+		}
+	}
+	return problems, nil
 }
 
 func (p *Publisher) explain(storePath string, result Result, gateway *Gateway, err error) error {

@@ -39,40 +39,44 @@ func (m *Manager) Pull(ctx context.Context, storePath string) error {
 		return &providers.Fault{
 			Reason:  PullTimeout,
 			Message: fmt.Sprintf("pulling %s took longer than %s; the next try goes on where it was", storePath, m.o.PullTimeout),
-			Err:     errors.Join(providers.ErrUnavailable, err),
+			Err:     unknown(err),
 		}
 	}
 	return err
 }
 
+// rounds bounds how often a pull starts over because a collector took what it had just
+// fetched. One is rare, and needs a collection that began during the fetch.
+const rounds = 5
+
 func (m *Manager) pull(ctx context.Context, storePath string) error {
-	missing, valid, err := m.facts.inspect(ctx, storePath)
-	if err != nil {
-		return err
-	}
-	if !valid {
-		if err := m.fetch(ctx, storePath); err != nil {
+	for range rounds {
+		missing, valid, err := m.facts.inspect(ctx, storePath)
+		if err != nil {
 			return err
 		}
-		if missing, valid, err = m.facts.inspect(ctx, storePath); err != nil {
+		switch {
+		case !valid:
+			err = m.fetch(ctx, storePath)
+		case len(missing) > 0:
+			err = m.repair(ctx, missing)
+		case !m.collecting():
+			return nil
+		default:
+			var sent int64
+			if sent, err = m.throughGateway(ctx, storePath, 0, "--realise", storePath); err == nil && sent == 0 {
+				// It was valid when the collector was told.
+				return nil
+			}
+		}
+		if err != nil {
 			return err
 		}
 	}
-	if valid && len(missing) > 0 {
-		if err := m.repair(ctx, missing); err != nil {
-			return err
-		}
-		if missing, valid, err = m.facts.inspect(ctx, storePath); err != nil {
-			return err
-		}
+	return &providers.Fault{
+		Reason:  ClosureDamaged,
+		Message: fmt.Sprintf("nix fetched %s %d times and it is still not whole; run nix-store --verify --check-contents --repair on the host", storePath, rounds),
 	}
-	if !valid || len(missing) > 0 {
-		return &providers.Fault{
-			Reason:  ClosureDamaged,
-			Message: fmt.Sprintf("nix says that %s is whole, and it is not (%d of its paths are not on disk); run nix-store --verify --check-contents --repair on the host", storePath, len(missing)),
-		}
-	}
-	return nil
 }
 
 // fetch gets a path that is not valid, with all that it needs.
@@ -88,7 +92,8 @@ func (m *Manager) fetch(ctx context.Context, storePath string) error {
 	if err := m.room(storePath, need); err != nil {
 		return err
 	}
-	return m.throughGateway(ctx, storePath, need, "--realise", storePath)
+	_, err = m.throughGateway(ctx, storePath, need, "--realise", storePath)
+	return err
 }
 
 // preflight walks the cache over what is not here, and says what Nix would stumble over.
@@ -155,40 +160,41 @@ func (m *Manager) repair(ctx context.Context, missing []string) error {
 		if err := m.room(p, status.NarSize); err != nil {
 			return err
 		}
-		if err := m.throughGateway(ctx, p, status.NarSize, "--repair-path", p); err != nil {
+		if _, err := m.throughGateway(ctx, p, status.NarSize, "--repair-path", p); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// throughGateway runs nix-store with a gateway of its own as the only substituter.
-func (m *Manager) throughGateway(ctx context.Context, storePath string, need int64, args ...string) error {
+// throughGateway runs nix-store with a gateway of its own as the only substituter, and
+// tells how many bytes it fetched.
+func (m *Manager) throughGateway(ctx context.Context, storePath string, need int64, args ...string) (sent int64, err error) {
 	gateway, err := StartGateway(ctx, GatewayOptions{Objects: m.o.Objects})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer func() {
 		_ = gateway.Close()
 		m.count(gateway.Stats())
 	}()
-	result, err := m.run(ctx, m.o.Runner, Command{Name: "nix-store", Args: args, Timeout: m.o.PullTimeout}, m.settings(gateway))
+	result, err := m.run(ctx, m.o.Runner, Command{Name: "nix-store", Args: args, Timeout: m.o.PullTimeout}, m.settings(gateway.URL()))
 	if err == nil && !strings.Contains(result.Stderr, "not a trusted user") {
-		return nil
+		return gateway.Stats().Sent, nil
 	}
-	return m.explainPull(storePath, need, result, gateway.Err(), err)
+	return 0, m.explainPull(storePath, need, result, gateway.Err(), err)
 }
 
 // settings are for Nix 2.8 to now; a Nix that does not know one of them warns and goes on.
 // Signatures hang on three of them: require-sigs, our keys, and a substituter URL without
 // parameters. With max-jobs 0 nothing is ever built here.
-func (m *Manager) settings(gateway *Gateway) string {
+func (m *Manager) settings(substituter string) string {
 	keys := make([]string, 0, len(m.cache.keys))
 	for _, k := range m.cache.keys {
 		keys = append(keys, k.String())
 	}
 	return strings.Join([]string{
-		"substituters = " + gateway.URL(),
+		"substituters = " + substituter,
 		"trusted-public-keys = " + strings.Join(keys, " "),
 		"require-sigs = true",
 		"substitute = true",

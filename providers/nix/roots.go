@@ -29,7 +29,7 @@ func (m *Manager) Roots(context.Context) (map[string]string, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return map[string]string{}, nil
 	case err != nil:
-		return nil, fmt.Errorf("listing roots: %w", errors.Join(providers.ErrUnavailable, err))
+		return nil, fmt.Errorf("listing roots: %w", unknown(err))
 	}
 	roots := make(map[string]string, len(entries))
 	for _, e := range entries {
@@ -41,7 +41,7 @@ func (m *Manager) Roots(context.Context) (map[string]string, error) {
 		case errors.Is(err, fs.ErrNotExist):
 			continue
 		case err != nil:
-			return nil, fmt.Errorf("reading root %s: %w", e.Name(), errors.Join(providers.ErrUnavailable, err))
+			return nil, fmt.Errorf("reading root %s: %w", e.Name(), unknown(err))
 		}
 		if checkPath(target) == nil {
 			roots[e.Name()] = target
@@ -61,7 +61,7 @@ func (m *Manager) RootTarget(_ context.Context, name string) (string, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return "", fmt.Errorf("reading root %s: %w", name, providers.ErrNotFound)
 	case err != nil:
-		return "", fmt.Errorf("reading root %s: %w", name, errors.Join(providers.ErrUnavailable, err))
+		return "", fmt.Errorf("reading root %s: %w", name, unknown(err))
 	}
 	return target, nil
 }
@@ -69,7 +69,7 @@ func (m *Manager) RootTarget(_ context.Context, name string) (string, error) {
 // Root makes the link beside and renames it, so that no collector ever sees a moment
 // without it. The path need not exist: Nix keeps a dangling root, and keeps what it names
 // from the moment that it is valid.
-func (m *Manager) Root(_ context.Context, name, storePath string) error {
+func (m *Manager) Root(ctx context.Context, name, storePath string) error {
 	if err := m.checkRoot(name); err != nil {
 		return err
 	}
@@ -93,6 +93,7 @@ func (m *Manager) Root(_ context.Context, name, storePath string) error {
 		_ = os.Remove(temp)
 		return fmt.Errorf("rooting %s: %w", name, err)
 	}
+	m.keep(ctx, storePath)
 	return syncDir(dir)
 }
 

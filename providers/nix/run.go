@@ -52,15 +52,19 @@ func (e *ExitError) Error() string {
 // ErrNoNix: there is no Nix on this machine.
 var ErrNoNix = errors.New("nix is not installed, or none of PATH and the usual places has it")
 
-// findTool looks where Nix is on Debian, on NixOS and after Nix's own installer. The
-// daemon's PATH may name none of them.
+// toolPath is where Nix is on Debian, on NixOS and after Nix's own installer, behind our
+// own PATH. The daemon's may name none of them.
+func toolPath() string {
+	return strings.TrimPrefix(os.Getenv("PATH")+":/usr/bin:/bin:/run/current-system/sw/bin:/nix/var/nix/profiles/default/bin", ":")
+}
+
 func findTool(name string) (string, error) {
-	if p, err := exec.LookPath(name); err == nil {
-		return p, nil
-	}
-	for _, dir := range []string{"/usr/bin", "/run/current-system/sw/bin", "/nix/var/nix/profiles/default/bin"} {
+	for _, dir := range filepath.SplitList(toolPath()) {
+		if !filepath.IsAbs(dir) {
+			continue
+		}
 		p := filepath.Join(dir, name)
-		if info, err := os.Stat(p); err == nil && info.Mode()&0o111 != 0 {
+		if info, err := os.Stat(p); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
 			return p, nil
 		}
 	}

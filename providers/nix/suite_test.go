@@ -2,12 +2,16 @@ package nix_test
 
 import (
 	"context"
+	"os"
+	"strings"
 	"testing"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
+	"deployer/providers"
+	"deployer/providers/nix"
 	"deployer/test/closure"
 	"deployer/test/env"
 )
@@ -43,6 +47,40 @@ func TestNixOnTestHost(t *testing.T) {
 		args = append(args, "-ginkgo.v")
 	}
 	if err := env.RunInside(ctx, host, env.InsideOptions{Args: args}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestPullInSandbox is the other process of the sandbox spec: it pulls and observes one
+// closure through an HTTP cache. Run as a test it does nothing.
+func TestPullInSandbox(t *testing.T) {
+	words := strings.Fields(os.Getenv("NIX_TEST_SANDBOX"))
+	if len(words) != 3 {
+		return
+	}
+	cache, key, storePath := words[0], words[1], words[2]
+	objects, err := nix.OpenHTTPCache(cache)
+	if err != nil {
+		t.Fatal(err)
+	}
+	manager, err := nix.New(nix.Options{Paths: providers.DefaultPaths(), Objects: objects, TrustedPublicKeys: []string{key}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := context.Background()
+	if err := manager.Root(ctx, "sandbox-r1", storePath); err != nil {
+		t.Fatal(err)
+	}
+	if err := manager.Pull(ctx, storePath); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	facts, err := manager.Observe(ctx, storePath)
+	if err != nil || !facts[storePath].Valid || !facts[storePath].OnDisk {
+		t.Fatal(facts, err)
+	}
+	t.Logf("first look after a pull: %v", time.Since(began))
+	if err := manager.Unroot(ctx, "sandbox-r1"); err != nil {
 		t.Fatal(err)
 	}
 }
