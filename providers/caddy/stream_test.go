@@ -76,7 +76,7 @@ func upgrade(listen string) (net.Conn, *bufio.Reader) {
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OTAxMjM0NQ==\r\n\r\n"))
 	Expect(err).NotTo(HaveOccurred())
 	lines := bufio.NewReader(conn)
-	resp, err := http.ReadResponse(lines, nil) //nolint:bodyclose // an upgraded connection has no body
+	resp, err := http.ReadResponse(lines, nil)
 	Expect(err).NotTo(HaveOccurred())
 	Expect(resp.StatusCode).To(Equal(http.StatusSwitchingProtocols))
 	return conn, lines
