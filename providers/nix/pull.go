@@ -131,7 +131,7 @@ func (m *Manager) keyNames() []string {
 // room refuses a pull that cannot fit, before it fills the disk of everybody.
 func (m *Manager) room(storePath string, need int64) error {
 	var fs syscall.Statfs_t
-	if err := syscall.Statfs(m.o.DiskRoot+storeDir, &fs); err != nil {
+	if syscall.Statfs(m.o.DiskRoot+storeDir, &fs) != nil {
 		// Nix will find out.
 		return nil
 	}

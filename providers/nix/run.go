@@ -38,7 +38,7 @@ type Runner interface {
 	Run(ctx context.Context, c Command) (Result, error)
 }
 
-// ExitError: the command ran and failed.
+// ExitError means that the command ran and failed.
 type ExitError struct {
 	Command string
 	Stderr  string
@@ -49,7 +49,7 @@ func (e *ExitError) Error() string {
 	return fmt.Sprintf("running %s: %s", e.Command, gatewayURL.ReplaceAllString(lastLine(e.Stderr), "the cache"))
 }
 
-// ErrNoNix: there is no Nix on this machine.
+// ErrNoNix means that there is no Nix on this machine.
 var ErrNoNix = errors.New("nix is not installed, or none of PATH and the usual places has it")
 
 // toolPath is where Nix is on Debian, on NixOS and after Nix's own installer, behind our

@@ -70,16 +70,20 @@ func (r SystemdRunner) wait(ctx context.Context, c Command, unit, dir, tool stri
 	}
 	args = append(append(append(args, c.Env...), tool), c.Args...)
 	var said bytes.Buffer
-	cmd := exec.Command("systemd-run", args...)
+	// Not ctx: systemd-run would die and leave its unit running. stop ends both.
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), "systemd-run", args...)
 	cmd.Stdout, cmd.Stderr = &said, &said
 	if err := cmd.Start(); err != nil {
 		return Result{}, fmt.Errorf("running %s: %w", c.Name, err)
 	}
-	done := make(chan error, 1)
-	go func() { done <- cmd.Wait() }()
 	var err error
+	done := make(chan struct{})
+	go func() {
+		err = cmd.Wait()
+		close(done)
+	}()
 	select {
-	case err = <-done:
+	case <-done:
 	case <-ctx.Done():
 		r.stop(cmd, unit, done)
 	}
@@ -97,7 +101,7 @@ func (r SystemdRunner) wait(ctx context.Context, c Command, unit, dir, tool stri
 
 // stop ends the unit and waits for systemd-run to have seen it. A unit that systemd is
 // only about to start is stopped too: the jobs queue up.
-func (r SystemdRunner) stop(cmd *exec.Cmd, unit string, done <-chan error) {
+func (r SystemdRunner) stop(cmd *exec.Cmd, unit string, done <-chan struct{}) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*stopGrace)
 	defer cancel()
 	_ = exec.CommandContext(ctx, "systemctl", "--quiet", "stop", unit).Run()

@@ -43,6 +43,9 @@ func TestNixOnTestHost(t *testing.T) {
 		t.Fatal(err)
 	}
 	args := []string{"-test.run=^TestNix$", "-ginkgo.label-filter=real"}
+	if focus := os.Getenv("NIX_TEST_FOCUS"); focus != "" {
+		args = append(args, "-ginkgo.focus="+focus)
+	}
 	if testing.Verbose() {
 		args = append(args, "-ginkgo.v")
 	}

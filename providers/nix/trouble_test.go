@@ -125,6 +125,31 @@ var _ = Describe("A real Nix in trouble", Label("real"), func() {
 		}
 	})
 
+	It("survives F19: keeps a closure that was pulled while a collector had read the roots already", func(ctx SpecContext) {
+		web := host.publish("web")
+		root(ctx, "gc-window", web)
+		options := host.options
+		var finished func()
+		options.Objects = &counting{Objects: host.store, prefix: host.narKey(web), after: 1, do: func() {
+			// By now Nix has noted that it uses the path, for collectors that begin later; it
+			// is gone with its note when this one gets to reading it.
+			finished = slowCollection()
+		}}
+		manager, err := nix.New(options)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(manager.Pull(ctx, web)).To(Succeed())
+		finished()
+		usable(ctx, web)
+	})
+
+	It("survives F19: keeps a closure that was rooted while a collector had read the roots already", func(ctx SpecContext) {
+		web := host.build("web", 0, 0)
+		finished := slowCollection()
+		root(ctx, "gc-window", web)
+		finished()
+		usable(ctx, web)
+	})
+
 	It("survives F21: waits for a locked database no longer than it may, and says so", func(ctx SpecContext) {
 		web := host.publish("web")
 		options := host.options
@@ -170,6 +195,30 @@ var _ = Describe("A real Nix in trouble", Label("real"), func() {
 		usable(ctx, web)
 	})
 })
+
+// slowCollection starts a collector that stands still between reading the roots and asking
+// who else uses what, and comes back when it does. What it gives waits for its end.
+func slowCollection() (finished func()) {
+	GinkgoHelper()
+	done := make(chan error, 1)
+	go func() {
+		_, _, err := local("strace", "-f", "-o", "/dev/null", "-e", "trace=openat", "-P", "/proc",
+			"-e", "inject=openat:delay_exit=4000000:when=1", "/usr/bin/env", "NIX_REMOTE=local", "nix-store", "--gc")
+		done <- err
+	}()
+	Eventually(func(g Gomega) {
+		lock, err := os.Open("/nix/var/nix/gc.lock")
+		g.Expect(err).NotTo(HaveOccurred())
+		defer lock.Close()
+		g.Expect(syscall.Flock(int(lock.Fd()), syscall.LOCK_SH|syscall.LOCK_NB)).NotTo(Succeed())
+	}).WithTimeout(3 * time.Second).WithPolling(10 * time.Millisecond).Should(Succeed())
+	time.Sleep(500 * time.Millisecond)
+	return func() {
+		GinkgoHelper()
+		Expect(done).NotTo(Receive(), "the collector was still running")
+		Eventually(done).WithTimeout(15 * time.Second).Should(Receive(BeNil()))
+	}
+}
 
 // killNix kills every process of a running pull at once.
 func killNix() {
