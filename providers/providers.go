@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"time"
 
 	v1 "deployer/api/v1"
 )
@@ -53,38 +52,6 @@ type Objects interface {
 	Delete(ctx context.Context, key string) error
 }
 
-// GetOptions narrow a Get. The zero value asks for everything.
-type GetOptions struct {
-	IfNoneMatch string
-	// MaxBytes bounds the body; 0 is no bound.
-	MaxBytes int64
-	// Offset is the first byte wanted.
-	Offset int64
-}
-
-// PutOptions make a Put conditional.
-type PutOptions struct {
-	// IfMatch is the ETag that must be current.
-	IfMatch string
-	// IfAbsent: the key must not exist.
-	IfAbsent    bool
-	ContentType string
-}
-
-// ObjectInfo describes an object.
-type ObjectInfo struct {
-	Key        string
-	ETag       string
-	Size       int64
-	ModifiedAt time.Time
-}
-
-// Object is an open object.
-type Object struct {
-	ObjectInfo
-	Body io.ReadCloser
-}
-
 // Closures are Nix closures in the local store, and the GC roots that keep them.
 type Closures interface {
 	// Observe tells, for each path, whether it is usable here. One call for many paths.
@@ -103,16 +70,6 @@ type Closures interface {
 	Unroot(ctx context.Context, name string) error
 }
 
-// ClosureFacts are about one store path. Usable needs both.
-type ClosureFacts struct {
-	// Valid: the Nix database knows it.
-	Valid bool
-	// OnDisk: its files are there.
-	OnDisk bool
-	// NarHash as the database has it, sha256:….
-	NarHash string
-}
-
 // Publisher puts closures of this machine's Nix store into the cache. It is the side of
 // the people who build; hosts have none.
 type Publisher interface {
@@ -121,74 +78,8 @@ type Publisher interface {
 	Publish(ctx context.Context, r PublishRequest) (Published, error)
 }
 
-// PublishRequest is what Publish uploads.
-type PublishRequest struct {
-	// StorePath must be valid in the local store.
-	StorePath string
-	// Progress gets a line for people now and then. May be nil.
-	Progress func(line string)
-}
-
-// Published is what the cache has after a Publish.
-type Published struct {
-	// NarHash of the path, sha256:….
-	NarHash string
-	// Paths of the closure, and what they take on a host, in bytes.
-	Paths int
-	Size  int64
-	// Uploaded bytes of this run, compressed.
-	Uploaded int64
-	// SignedBy is the name of the key.
-	SignedBy string
-}
-
-// UnitSpec is what a slot's unit should be.
-type UnitSpec struct {
-	Service string
-	Slot    v1.Slot
-	// Release, defaulted, as its release.json has it. Nil: there should be no unit.
-	Release *v1.Release
-	// StandbyPort overrides PORT in the standby slot.
-	StandbyPort int
-}
-
-// UnitFacts is what systemd and the unit's files show.
-type UnitFacts struct {
-	// Found: a unit of that name is known to systemd or has a file of ours.
-	Found bool
-	// Ours: its file carries our mark. A unit that is found and not ours is never touched.
-	Ours bool
-	// Current: file, links, drop-ins and loaded properties are what the spec renders to.
-	Current bool
-	// Differs says for people what is not Current: "drop-in override.conf", "masked", ….
-	Differs []string
-	// Active and Sub are systemd's states: active, activating, deactivating, inactive, failed.
-	Active, Sub string
-	// Since is when the unit became active; zero when it is not.
-	Since    time.Time
-	MainPID  int
-	Restarts int
-	// Result, ExitStatus and Signal tell of the last exit: success, exit-code, signal, timeout, ….
-	Result     string
-	ExitStatus int
-	Signal     string
-	// Instance is what the process really runs, by its `revision` credential.
-	Instance     string
-	ControlGroup string
-	// Memory in bytes; nil where the kernel does not account it.
-	Memory *uint64
-}
-
-// Running reports whether a process of the unit is up and past its start.
-func (f UnitFacts) Running() bool { return f.Active == "active" }
-
-// UnitName is one of our units.
-type UnitName struct {
-	Service string
-	Slot    v1.Slot
-}
-
 // Units are the systemd units of services. Only units with our mark are touched;
+
 // Install and Remove on a foreign one fail with ErrConflict.
 type Units interface {
 	// Observe is cheap: many services share one listing.
@@ -206,29 +97,6 @@ type Units interface {
 	Remove(ctx context.Context, service string, slot v1.Slot) error
 	// Journal gives the last lines of the slot's unit, oldest first.
 	Journal(ctx context.Context, service string, slot v1.Slot, lines int) ([]string, error)
-}
-
-// StagedRelease is a release directory.
-type StagedRelease struct {
-	Instance v1.Instance
-	// Release is defaulted, as staged.
-	Release     v1.Release
-	Commit      string
-	StandbyPort int
-	StagedAt    time.Time
-	// Verdict is nil until there is one.
-	Verdict *v1.Verdict
-}
-
-// ReleaseFacts is what the release directories and pointers of a service show.
-type ReleaseFacts struct {
-	// Staged by Instance.String().
-	Staged map[string]StagedRelease
-	// Pointers name the instance that a start of the slot runs.
-	Pointers map[v1.Slot]string
-	// Upstream is the address in the upstream file; empty when there is none or when it
-	// is not exactly host:port and a newline.
-	Upstream string
 }
 
 // Releases are the release directories, the slot pointers and the upstream files.
@@ -250,46 +118,12 @@ type Releases interface {
 	Forget(ctx context.Context, service string) error
 }
 
-// StageRequest is what Stage writes.
-type StageRequest struct {
-	Instance v1.Instance
-	Release  v1.Release
-	Commit   string
-	// Secrets is written to the directory's 0600 copy.
-	Secrets     Secret
-	StandbyPort int
-}
-
 // Secrets are the secrets files on the host.
 type Secrets interface {
 	// Read checks existence, owner and mode, and fingerprints the content with the host's
 	// key. A file that may not be used is a *Fault (SecretsMissing, SecretsExposed, …).
 	// An empty path gives the zero Secret with fingerprint v1.NoSecrets.
 	Read(ctx context.Context, path string) (Secret, error)
-}
-
-// Secret is a secrets file as it was read. It never prints its bytes.
-type Secret struct {
-	Fingerprint string
-	Content     SecretBytes
-}
-
-// Route is how requests reach a service. The upstream is always its upstream file.
-type Route struct {
-	Service string
-	// Domains are the domain and its aliases.
-	Domains []string
-	// Path is the prefix; "/" is everything.
-	Path string
-}
-
-// RouteFacts is what Caddy has for a service.
-type RouteFacts struct {
-	Found bool
-	// Current: exactly what Put would write, in its place.
-	Current bool
-	// Differs says for people what is not.
-	Differs string
 }
 
 // Routes are our routes in Caddy, known by their @id; nothing else is touched.
@@ -303,29 +137,6 @@ type Routes interface {
 	Put(ctx context.Context, r Route) error
 	// Remove deletes the service's route; an absent one is not an error.
 	Remove(ctx context.Context, service string) error
-}
-
-// ProbeRequest asks one question of one running slot.
-type ProbeRequest struct {
-	Service string
-	Slot    v1.Slot
-	Type    v1.HealthType
-	Health  v1.Health
-	// Host is the Host header: the service's domain.
-	Host string
-	Port int
-	// ControlGroup of the slot: only a socket that a process in it listens on counts.
-	ControlGroup string
-}
-
-// ProbeResult is the answer, for the decision and for people.
-type ProbeResult struct {
-	OK bool
-	// Reason is a CamelCase word when it is not OK: ConnectionRefused, WrongStatus,
-	// TimedOut, PortTaken (somebody else listens), NotListening, ….
-	Reason string
-	URL    string
-	Answer string
 }
 
 // Prober asks running instances how they are.
@@ -356,10 +167,4 @@ type States interface {
 	RaiseFloor(ctx context.Context, f Floor) error
 	// HostName pins the name that this host answers to: the first one given stays.
 	HostName(ctx context.Context, current string) (pinned string, err error)
-}
-
-// Floor is a lineage and the highest generation seen of it. The zero Floor obeys any.
-type Floor struct {
-	Lineage    string `json:"lineage"`
-	Generation int64  `json:"generation"`
 }

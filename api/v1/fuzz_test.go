@@ -17,8 +17,10 @@ import (
 const slowest = 5 * time.Second
 
 func FuzzDecode(f *testing.F) {
-	for _, seed := range []string{everything, fiveMistakes, oldService, `{"version":1,"services":[` + oldService + `]}`,
-		"{}", "[]", "null", "", "a: &a [*a]", "? {a: b} : c", "%YAML 1.2\n---\n- !!set {a}", "version: 1\nservices:\n- name: |\n    x\n"} {
+	for _, seed := range []string{
+		everything, fiveMistakes, oldService, `{"version":1,"services":[` + oldService + `]}`,
+		"{}", "[]", "null", "", "a: &a [*a]", "? {a: b} : c", "%YAML 1.2\n---\n- !!set {a}", "version: 1\nservices:\n- name: |\n    x\n",
+	} {
 		f.Add([]byte(seed))
 	}
 	samples, err := filepath.Glob("../../config/samples/*")

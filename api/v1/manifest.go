@@ -1,3 +1,6 @@
+// Package v1 is what we want and what we saw: the manifest, what a host makes of it, and
+// what a host reports. Decode, defaults, validation, diff and revision are here, too.
+// Nothing in it does any I/O.
 package v1
 
 import "time"

@@ -11,7 +11,7 @@ import (
 	// shows duplicates, aliases and the literal text of scalars, which sigs.k8s.io/yaml's
 	// own Unmarshal hides. It is an alias of go.yaml.in/yaml/v3 and marked deprecated in
 	// favour of it; the import rule of api wants this module.
-	yaml "sigs.k8s.io/yaml/goyaml.v3" //nolint:staticcheck // see above
+	yaml "sigs.k8s.io/yaml/goyaml.v3"
 )
 
 // parseYAML reads one YAML document. Anchors, aliases, merge keys and tags are refused:

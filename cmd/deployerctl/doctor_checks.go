@@ -79,8 +79,8 @@ func (d *doctor) keys(context.Context) []finding {
 	return []finding{ok("keys", "closures signed by %s are accepted", strings.Join(names, ", "))}
 }
 
-// clock compares with the store's newest object, for signatures and expiry need the time.
-func (d *doctor) clock(ctx context.Context) []finding {
+// clock asks the kernel: certificates, S3 signatures and expiry need the right time.
+func (d *doctor) clock(context.Context) []finding {
 	var unsynced syscall.Timex
 	state, err := syscall.Adjtimex(&unsynced)
 	const timeError = 5 // TIME_ERROR: the kernel's clock is not synchronised

@@ -63,14 +63,14 @@ func (d *demo) waitStatus(ctx context.Context, state string) error {
 // waitAnswer asks through Caddy, over https, until the release answers.
 func (d *demo) waitAnswer(ctx context.Context, release string) error {
 	began := time.Now()
-	last := ""
 	for ctx.Err() == nil {
 		answer, err := d.answer(ctx)
 		if err == nil && strings.Contains(answer, release) {
 			d.note("https://%s/ answers %q after %.1f s", domain, answer, time.Since(began).Seconds())
 			return nil
 		}
-		if last = answer; err != nil {
+		last := answer
+		if err != nil {
 			last = err.Error()
 		}
 		if time.Since(began) > patience {

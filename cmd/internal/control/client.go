@@ -13,7 +13,7 @@ import (
 	v1 "deployer/api/v1"
 )
 
-// ErrNotRunning: no daemon serves the socket.
+// ErrNotRunning means that no daemon serves the socket.
 var ErrNotRunning = errors.New("the daemon does not run here: `systemctl start biz-deployer` starts it, `journalctl -u biz-deployer` says why it ended")
 
 // Client asks the daemon.
