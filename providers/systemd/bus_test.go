@@ -27,7 +27,10 @@ type scriptedBus struct {
 	loaded map[string]string
 	rows   map[string]systemd.Row
 	props  map[string]map[string]any
-	calls  map[string]int
+	// first is shown that often before props.
+	first      map[string]any
+	firstTimes int
+	calls      map[string]int
 	// fail makes the calls of a name fail, as often as the number says.
 	fail map[string]failure
 	// result is sent for a job; empty: never.
@@ -113,7 +116,12 @@ func (b *scriptedBus) Properties(_ context.Context, unit string) (map[string]any
 		p["LoadState"], p["FragmentPath"] = "loaded", filepath.Join(b.dir, unit)
 		b.parse(text, p)
 	}
-	for k, v := range b.props[unit] {
+	props := b.props[unit]
+	if b.firstTimes > 0 {
+		b.firstTimes--
+		props = b.first
+	}
+	for k, v := range props {
 		p[k] = v
 	}
 	return p, nil

@@ -179,7 +179,7 @@ func dropIns(dir string) ([]string, error) {
 }
 
 // differs says for people how the files are not what the unit renders to.
-func (f files) differs(u Unit, enable bool) []string {
+func (f files) differs(u Unit, slot v1.Slot) []string {
 	var out []string
 	switch {
 	case !f.text.found:
@@ -198,8 +198,11 @@ func (f files) differs(u Unit, enable bool) []string {
 	case !f.linked:
 		out = append(out, "not linked")
 	}
-	if f.enabled != enable {
-		out = append(out, map[bool]string{true: "enabled", false: "disabled"}[f.enabled])
+	switch {
+	case slot == v1.Primary && !f.enabled:
+		out = append(out, "disabled")
+	case slot != v1.Primary && f.enabled:
+		out = append(out, "enabled")
 	}
 	for _, d := range f.dropIns {
 		out = append(out, "drop-in "+filepath.Base(d))

@@ -14,6 +14,8 @@ import (
 const (
 	jobDone     = "done"
 	jobCanceled = "canceled"
+	// jobUnheard is our own: the job is gone and nobody told how it ended.
+	jobUnheard = "unheard"
 )
 
 // lookAgain is how often a job that was not heard of is looked for: the connection that
@@ -148,7 +150,7 @@ func unheard(row Row, id int, heard <-chan string) (string, bool) {
 	case result := <-heard:
 		return result, true
 	case <-time.After(lookAgain / 10):
-		return "unheard", true
+		return jobUnheard, true
 	}
 }
 

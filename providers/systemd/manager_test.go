@@ -196,6 +196,23 @@ var _ = Describe("a start", func() {
 		Entry("somebody else's job came between", "canceled", exit("success", 0, 0), "SystemdUnavailable", false),
 	)
 
+	It("finds the exit of a failed start though systemd already tries again", func(ctx SpecContext) {
+		s.bus.result = "failed"
+		s.bus.first, s.bus.firstTimes = exit("success", 0, 0), 3
+		s.bus.props["web0.service"] = exit("exit-code", 1, 217)
+		f := start(ctx)
+		Expect(f.Reason).To(Equal("SandboxFailed"))
+		Expect(f.Own).To(BeFalse())
+	})
+
+	It("blames the program when the next try of a failed start runs on", func(ctx SpecContext) {
+		s.bus.result = "failed"
+		s.bus.props["web0.service"] = exit("success", 0, 0)
+		f := start(ctx)
+		Expect(f.Reason).To(Equal("ExitedAtStart"))
+		Expect(f.Own).To(BeTrue())
+	})
+
 	DescribeTable("reads the state when the job's result is not heard, and asks only once",
 		func(ctx SpecContext, active, sub string, want func(error)) {
 			s.bus.result = ""

@@ -60,7 +60,7 @@ func (m *Manager) difference(u Unit, spec providers.UnitSpec, f files, d details
 	case f.owner == foreign:
 		return []string{"the name is taken by a unit that is not ours"}
 	}
-	out := f.differs(u, spec.Slot == v1.Primary)
+	out := f.differs(u, spec.Slot)
 	if len(out) > 0 {
 		return out // what is loaded follows
 	}

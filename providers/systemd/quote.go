@@ -24,7 +24,7 @@ func quoteWord(word string) (string, error) {
 	}
 	var b strings.Builder
 	b.WriteByte('"')
-	for i := 0; i < len(word); i++ {
+	for i := range len(word) {
 		switch c := word[i]; {
 		case c == '%':
 			b.WriteString("%%")

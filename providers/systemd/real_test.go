@@ -140,7 +140,8 @@ var _ = Describe("on a real systemd, beyond the contract", Label("host"), func()
 	It("runs the fallback as root when a standby is killed (F37)", func(ctx SpecContext) {
 		s.Slot, s.StandbyPort = v1.Standby, 31234
 		h.fallback("/usr/bin/mkdir", "-p", "/run/fallback-ran")
-		DeferCleanup(func() { _ = os.Remove("/run/fallback-ran"); _ = os.Remove("/web") })
+		// It also runs when the standby is stopped after the spec, so what was left goes now.
+		Expect(os.RemoveAll("/run/fallback-ran")).To(Succeed())
 		Expect(run(ctx)).To(Succeed())
 		Expect("/run/fallback-ran").NotTo(BeADirectory())
 		h.crash("web", v1.Standby)

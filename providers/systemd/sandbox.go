@@ -217,9 +217,4 @@ func toggle(t v1.Toggle) string {
 	return string(t)
 }
 
-func yesNo(b bool) string {
-	if b {
-		return "yes"
-	}
-	return "no"
-}
+func yesNo(b bool) string { return map[bool]string{true: "yes", false: "no"}[b] }

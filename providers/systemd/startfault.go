@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/godbus/dbus/v5"
 
@@ -35,27 +36,57 @@ func refusal(unit string, err error) error {
 // its own fault; users, name spaces, credentials and other units are the host's.
 func (m *Manager) judgeStart(ctx context.Context, unit, result string) error {
 	m.changed(unit)
-	d, p, err := m.fetch(ctx, unit)
-	if err != nil {
-		return err
-	}
 	switch result {
 	case jobCanceled:
 		return unavailable("starting", errors.New("another job took the place of ours"))
-	case "unheard":
-		if p.text("ActiveState") == "active" {
-			return nil
-		}
-		if p.text("ActiveState") == "activating" && p.text("SubState") != "auto-restart" {
-			return unavailable("starting", errors.New("the result of the job was lost"))
-		}
 	case "dependency":
 		return &providers.Fault{
 			Reason:  "DependencyFailed",
 			Message: fmt.Sprintf("a unit that %s requires does not start: see `systemctl list-dependencies %s`", unit, unit),
 		}
+	case jobUnheard:
+		row, err := m.row(ctx, unit)
+		switch {
+		case err != nil:
+			return err
+		case row.ActiveState == "active":
+			return nil
+		case row.ActiveState == "activating" && row.SubState != "auto-restart":
+			return unavailable("starting", errors.New("the result of the job was lost"))
+		}
+	}
+	d, err := m.failedExit(ctx, unit)
+	if err != nil {
+		return err
 	}
 	return startFault(unit, result, d)
+}
+
+const (
+	// exitPatience is how long a failed exit is looked for, every exitPause.
+	exitPatience = time.Second
+	exitPause    = 20 * time.Millisecond
+)
+
+// failedExit reads how a start failed. systemd tries again 10 ms after it, and forgets the
+// exit while it does; what the host refuses fails again at once and the delays grow, so
+// the exit is soon seen. A try that keeps running has got past what the host can refuse.
+func (m *Manager) failedExit(ctx context.Context, unit string) (details, error) {
+	deadline := time.NewTimer(exitPatience)
+	defer deadline.Stop()
+	for {
+		d, _, err := m.fetch(ctx, unit)
+		if err != nil || d.result != "success" {
+			return d, err
+		}
+		select {
+		case <-time.After(exitPause):
+		case <-deadline.C:
+			return d, nil
+		case <-ctx.Done():
+			return d, unavailable("asking why the start failed", ctx.Err())
+		}
+	}
 }
 
 // startFault tells from the last exit whose fault it was.
@@ -80,6 +111,10 @@ func startFault(unit, result string, d details) error {
 	case d.signal != "":
 		return &providers.Fault{Reason: "ExitedAtStart", Own: true, Message: fmt.Sprintf(
 			"%s was ended by %s while it started: %s", unit, d.signal, see)}
+	}
+	if d.result == "success" {
+		return &providers.Fault{Reason: "ExitedAtStart", Own: true, Message: fmt.Sprintf(
+			"%s ended while it started, and systemd tries again: %s", unit, see)}
 	}
 	return &providers.Fault{Reason: "ExitedAtStart", Own: true, Message: fmt.Sprintf(
 		"%s ended with status %d while it started: %s", unit, d.exitStatus, see)}
