@@ -89,8 +89,8 @@ func removeBelow(dir, name string) error {
 
 var errNotRegular = errors.New("not a regular file")
 
-// readAtMost reads a small regular file, no link followed; more than max is cut.
-func readAtMost(path string, max int64) ([]byte, error) {
+// readAtMost reads a small regular file, no link followed; more than most is cut.
+func readAtMost(path string, most int64) ([]byte, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if errors.Is(err, unix.ELOOP) {
 		return nil, errNotRegular
@@ -102,7 +102,7 @@ func readAtMost(path string, max int64) ([]byte, error) {
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
 		return nil, errors.Join(err, errNotRegular)
 	}
-	return io.ReadAll(io.LimitReader(f, max))
+	return io.ReadAll(io.LimitReader(f, most))
 }
 
 func encode(v any) ([]byte, error) {

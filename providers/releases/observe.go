@@ -156,24 +156,36 @@ func parse(dir, service, name string) (out providers.StagedRelease, whole bool, 
 	if whole, err = decode(filepath.Join(dir, fileRelease), &e); !whole || err != nil {
 		return out, false, err
 	}
-	env, bad := renderEnv(e.Release.Env)
-	if bad != nil || e.Instance.String() != name || e.Release.Service != service {
+	if e.Instance.String() != name || e.Release.Service != service {
 		return out, false, nil
 	}
-	if target, err := os.Readlink(filepath.Join(dir, fileRoot)); err != nil || target != e.Release.StorePath {
-		return out, false, nil
-	}
-	for file, want := range map[string][]byte{fileEnv: env, fileRevision: []byte(name)} {
-		have, err := readAtMost(filepath.Join(dir, file), int64(len(want))+1)
-		if err != nil || !bytes.Equal(have, want) {
-			return out, false, unlessAbsent(err)
-		}
+	if whole, err = agrees(dir, e); !whole || err != nil {
+		return out, false, err
 	}
 	out = providers.StagedRelease{
 		Instance: e.Instance, Release: e.Release, Commit: e.Commit, StandbyPort: e.StandbyPort, StagedAt: e.StagedAt,
 	}
 	out.Verdict, err = verdictIn(dir, name)
 	return out, err == nil, err
+}
+
+// agrees reports whether the files that systemd reads say what release.json says.
+func agrees(dir string, e envelope) (bool, error) {
+	target, err := os.Readlink(filepath.Join(dir, fileRoot))
+	if err != nil || target != e.Release.StorePath {
+		return false, unlessAbsent(err)
+	}
+	env, bad := renderEnv(e.Release.Env)
+	if bad != nil {
+		return false, nil //nolint:nilerr // nothing that we would have staged: so it is staged again
+	}
+	for file, want := range map[string][]byte{fileEnv: env, fileRevision: []byte(e.Instance.String())} {
+		have, err := readAtMost(filepath.Join(dir, file), int64(len(want))+1)
+		if err != nil || !bytes.Equal(have, want) {
+			return false, unlessAbsent(err)
+		}
+	}
+	return true, nil
 }
 
 // verdictIn is the verdict in a release directory, whole or not; nil when there is none

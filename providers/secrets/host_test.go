@@ -89,12 +89,10 @@ func randomLines(random *rand.Rand) string {
 func assigned(content []byte) []string {
 	seen := map[string]bool{}
 	w := walker{line: 1}
-	for i := 0; i < len(content); i++ {
+	for good := true; good && len(content) > 0; {
 		naming := w.at == inName
-		if !w.step(content, &i) {
-			break
-		}
-		if naming && w.at == beforeValue {
+		content, good = w.step(content)
+		if good && naming && w.at == beforeValue {
 			seen[strings.TrimRight(string(w.name), " \t")] = true
 		}
 	}

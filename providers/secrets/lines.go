@@ -29,12 +29,13 @@ const (
 // that nothing closes, for it swallows the rest of the file.
 func badLine(content []byte) int {
 	w := walker{line: 1}
-	for i := 0; i < len(content); i++ {
-		if !w.step(content, &i) {
-			return w.first
-		}
+	rest, good := content, true
+	for good && len(rest) > 0 {
+		rest, good = w.step(rest)
 	}
 	switch {
+	case !good:
+		return w.first
 	case w.at == inName, w.at == inSingle, w.at == inDouble, !readable(w.value):
 		return w.first
 	}
@@ -48,25 +49,29 @@ type walker struct {
 	name, value []byte
 }
 
-// step takes the byte at i, and with a backslash the next one, too; false when the
+// step takes one byte, and with a backslash the next one, too; not good when the
 // assignment that ends here is bad.
-func (w *walker) step(content []byte, i *int) bool {
-	c := content[*i]
+func (w *walker) step(content []byte) (rest []byte, good bool) {
+	c, rest := content[0], content[1:]
 	newline := c == '\n' || c == '\r'
 	if c == '\n' {
 		w.line++
 	}
 	switch {
 	case newline && w.at == inName:
-		return false
+		return rest, false
 	case newline && w.at != inSingle && w.at != inDouble:
-		good := readable(w.value)
+		good = readable(w.value)
 		w.at, w.name, w.value = beforeName, nil, nil
-		return good
+		return rest, good
 	case c == '\\' && (w.at == beforeValue || w.at == inValue || w.at == inDouble):
-		w.escape(content, i)
-		return true
+		return w.escape(rest), true
 	}
+	return rest, w.plain(c)
+}
+
+// plain takes a byte that is neither the end of a line nor escapes another one.
+func (w *walker) plain(c byte) bool {
 	switch w.at {
 	case beforeName:
 		return w.begin(c)
@@ -125,18 +130,19 @@ func (w *walker) closeOr(c, quote byte) {
 
 // escape takes the character behind a backslash along; a line break there is only a
 // longer line.
-func (w *walker) escape(content []byte, i *int) {
+func (w *walker) escape(rest []byte) []byte {
 	if w.at == beforeValue {
 		w.at = inValue
 	}
-	if *i++; *i >= len(content) {
-		return
-	}
-	if content[*i] == '\n' {
+	switch {
+	case len(rest) == 0:
+		return rest
+	case rest[0] == '\n':
 		w.line++
-		return
+	default:
+		w.value = append(w.value, rest[0])
 	}
-	w.value = append(w.value, content[*i])
+	return rest[1:]
 }
 
 // readable: systemd keeps such a value.

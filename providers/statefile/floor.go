@@ -17,26 +17,27 @@ import (
 func (f *Files) Floor(ctx context.Context) (providers.Floor, error) {
 	var floor providers.Floor
 	err := f.decode(fileFloor, &floor)
-	if err == nil && floor.Generation < 0 {
-		err = fmt.Errorf("reading %s: a negative generation: %w", fileFloor, errBroken)
+	// The zero Floor is never written: it would obey anything.
+	if err == nil && (floor.Generation < 0 || floor == providers.Floor{}) {
+		err = fmt.Errorf("reading %s: no floor: %w", fileFloor, errBroken)
 	}
-	switch {
-	case err == nil:
-		return floor, nil
-	case !errors.Is(err, errBroken) && !errors.Is(err, providers.ErrNotFound):
-		return providers.Floor{}, err
-	case errors.Is(err, providers.ErrNotFound):
+	if errors.Is(err, providers.ErrNotFound) {
 		return providers.Floor{}, nil
+	}
+	if !errors.Is(err, errBroken) {
+		return floor, err
 	}
 	if err := f.asideIfBroken(fileFloor, err); !errors.Is(err, providers.ErrNotFound) {
 		return providers.Floor{}, err
 	}
 	s, err := f.Reader.LoadState(ctx)
 	if err != nil || s.Lineage == "" {
-		return providers.Floor{}, nil
+		return providers.Floor{}, nil //nolint:nilerr // a state that is lost, too, must not keep the daemon from starting
 	}
 	floor = providers.Floor{Lineage: s.Lineage, Generation: s.ObservedGeneration}
-	return floor, f.RaiseFloor(ctx, floor)
+	// Where even that cannot be written, the next RaiseFloor will say so.
+	_ = f.writeFloor(floor)
+	return floor, nil
 }
 
 // RaiseFloor makes a floor durable. Within a lineage it never goes down.
@@ -48,7 +49,11 @@ func (f *Files) RaiseFloor(ctx context.Context, to providers.Floor) error {
 	if have == to || have.Lineage == to.Lineage && have.Generation > to.Generation {
 		return nil
 	}
-	data, err := json.Marshal(to)
+	return f.writeFloor(to)
+}
+
+func (f *Files) writeFloor(floor providers.Floor) error {
+	data, err := json.Marshal(floor)
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", fileFloor, err)
 	}
