@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	. "github.com/onsi/gomega"
 
@@ -83,6 +84,41 @@ func (f *failing) Get(ctx context.Context, key string, o providers.GetOptions) (
 		return nil, f.err
 	}
 	return f.Objects.Get(ctx, key, o)
+}
+
+// distant takes its time, and notes how many wait for it at once: for NARs, and for
+// everything else.
+type distant struct {
+	providers.Objects
+	latency time.Duration
+
+	mu           sync.Mutex
+	now, highest map[string]int
+}
+
+func (d *distant) Get(ctx context.Context, key string, o providers.GetOptions) (*providers.Object, error) {
+	kind := ""
+	if strings.HasPrefix(key, "nar/") {
+		kind = "nar/"
+	}
+	d.mu.Lock()
+	if d.now == nil {
+		d.now, d.highest = map[string]int{}, map[string]int{}
+	}
+	d.now[kind]++
+	d.highest[kind] = max(d.highest[kind], d.now[kind])
+	d.mu.Unlock()
+	time.Sleep(d.latency)
+	d.mu.Lock()
+	d.now[kind]--
+	d.mu.Unlock()
+	return d.Objects.Get(ctx, key, o)
+}
+
+func (d *distant) most(kind string) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.highest[kind]
 }
 
 type countingRunner struct {

@@ -86,7 +86,7 @@ func (m *Manager) Observe(ctx context.Context, storePaths ...string) (map[string
 	return seen, nil
 }
 
-// forget makes the next look a fresh one. Pulls and removed roots call it.
+// forget makes the next look a fresh one. Failed pulls and removed roots call it.
 func (f *facts) forget() {
 	f.lock <- struct{}{}
 	defer f.release()

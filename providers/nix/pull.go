@@ -31,10 +31,13 @@ func (m *Manager) Pull(ctx context.Context, storePath string) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	defer m.facts.forget()
 	limited, cancel := context.WithTimeout(ctx, m.o.PullTimeout)
 	defer cancel()
 	err := m.pull(limited, storePath)
+	if err != nil {
+		// A pull that is cut off may have repaired something all the same.
+		m.facts.forget()
+	}
 	if err != nil && limited.Err() != nil && ctx.Err() == nil {
 		return &providers.Fault{
 			Reason:  PullTimeout,
@@ -130,13 +133,9 @@ func (m *Manager) keyNames() []string {
 
 // room refuses a pull that cannot fit, before it fills the disk of everybody.
 func (m *Manager) room(storePath string, need int64) error {
-	var fs syscall.Statfs_t
-	if syscall.Statfs(m.o.DiskRoot+storeDir, &fs) != nil {
-		// Nix will find out.
-		return nil
-	}
-	free := int64(fs.Bavail) * fs.Bsize
-	if need <= free {
+	free, known := freeBytes(m.o.DiskRoot + storeDir)
+	if !known || need <= free {
+		// Nix will find out what we cannot.
 		return nil
 	}
 	return &providers.Fault{
@@ -144,6 +143,14 @@ func (m *Manager) room(storePath string, need int64) error {
 		Message: fmt.Sprintf("%s needs %d bytes in %s and %d are free; make room, as with nix-collect-garbage", storePath, need, storeDir, free),
 		Err:     syscall.ENOSPC,
 	}
+}
+
+func freeBytes(dir string) (free int64, known bool) {
+	var fs syscall.Statfs_t
+	if syscall.Statfs(dir, &fs) != nil {
+		return 0, false
+	}
+	return int64(fs.Bavail) * fs.Bsize, true
 }
 
 // repair fetches paths again that are valid and not on disk. Each on its own: Nix repairs
