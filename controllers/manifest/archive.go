@@ -101,6 +101,9 @@ func (r *Repository) ReadArchive(ctx context.Context, name string) (*v1.Manifest
 	return s.Manifest, nil
 }
 
+// IsArchive reports whether a name has the form of an archived version's.
+func IsArchive(name string) bool { return archiveName.MatchString(name) }
+
 // ArchiveTime is the time in an archive's name.
 func ArchiveTime(name string) (time.Time, bool) {
 	m := archiveName.FindStringSubmatch(path.Base(name))

@@ -19,6 +19,8 @@ type EditOptions struct {
 	Message string
 	// AllowMassRemoval lets an edit remove many services at once.
 	AllowMassRemoval bool
+	// DryRun checks everything and writes nothing.
+	DryRun bool
 }
 
 // Edited is what an edit did.
@@ -38,15 +40,8 @@ const maxTries = 60
 // and applies the same edit to what is there now: no update is lost. The edit may run
 // several times, and must not keep what it was given.
 func (r *Repository) Edit(ctx context.Context, o EditOptions, edit func(*v1.Manifest) error) (*Edited, error) {
-	conditional, err := r.conditional(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("asking the store for conditional writes: %w", err)
-	}
-	if !conditional {
-		r.warn("the store " + r.storeName + " ignores If-Match: two writers at the same moment can only be noticed afterwards")
-	}
 	for try := range maxTries {
-		done, err := r.tryEdit(ctx, o, conditional, edit)
+		done, err := r.tryEdit(ctx, o, edit)
 		if !errors.Is(err, providers.ErrConflict) {
 			return done, err
 		}
@@ -68,7 +63,7 @@ func pause(ctx context.Context, try int) error {
 	}
 }
 
-func (r *Repository) tryEdit(ctx context.Context, o EditOptions, conditional bool, edit func(*v1.Manifest) error) (*Edited, error) {
+func (r *Repository) tryEdit(ctx context.Context, o EditOptions, edit func(*v1.Manifest) error) (*Edited, error) {
 	before, err := r.Read(ctx)
 	if err != nil {
 		return nil, err
@@ -83,6 +78,13 @@ func (r *Repository) tryEdit(ctx context.Context, o EditOptions, conditional boo
 	}
 	if err := r.finish(before, after, o); err != nil {
 		return nil, err
+	}
+	if o.DryRun {
+		return &Edited{Before: before.Manifest, After: after, Changed: true}, nil
+	}
+	conditional, err := r.conditional(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("asking the store for conditional writes: %w", err)
 	}
 	name, err := r.archive(ctx, before)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	v1 "deployer/api/v1"
@@ -54,7 +55,30 @@ func NewRepository(o Options) *Repository {
 	if r.now == nil {
 		r.now = time.Now
 	}
+	r.conditional = r.askOnce(r.conditional)
 	return r
+}
+
+// askOnce remembers the store's answer and warns, once, of a store without conditional
+// writes. A question without an answer is asked again.
+func (r *Repository) askOnce(ask func(context.Context) (bool, error)) func(context.Context) (bool, error) {
+	var mu sync.Mutex
+	var answered, honours bool
+	return func(ctx context.Context) (bool, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if answered {
+			return honours, nil
+		}
+		answer, err := ask(ctx)
+		if err != nil {
+			return false, err
+		}
+		if answered, honours = true, answer; !honours {
+			r.warn("the store " + r.storeName + " ignores If-Match: two writers at the same moment can only be noticed afterwards")
+		}
+		return honours, nil
+	}
 }
 
 // Snapshot is a manifest as the store had it.

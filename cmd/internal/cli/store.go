@@ -25,6 +25,8 @@ const HostConfigPath = "/etc/biz-deployer/config.yaml"
 // StoreEnv names the environment variable with the store's URL.
 const StoreEnv = "DEPLOYER_STORE"
 
+var errNoStore = errors.New("no store is given")
+
 // StoreURL finds the store: the flag, DEPLOYER_STORE, ~/.config/deployer/config.yaml,
 // /etc/biz-deployer/config.yaml, and then the embedded one. From says where it was found.
 func StoreURL(flag string) (url, from string, err error) {
@@ -45,13 +47,22 @@ func StoreURL(flag string) (url, from string, err error) {
 	if os.Geteuid() == 0 && exists(HostConfigPath) && exists(EmbeddedStore[len("file://"):]) {
 		return EmbeddedStore, "the embedded default", nil
 	}
-	return "", "", Usagef("no store is given: say --store 's3://bucket?endpoint=…&profile=…', set %s, "+
-		"or write `store: …` into %s", StoreEnv, configFiles()[0])
+	return "", "", Usagef("%w: say --store 's3://bucket?endpoint=…&profile=…', set %s, "+
+		"or write `store: …` into %s", errNoStore, StoreEnv, configFiles()[0])
 }
 
 // OpenStore opens the store that StoreURL finds.
 func OpenStore(ctx context.Context, flag string) (providers.Objects, objectstore.Location, error) {
 	return openStore(ctx, flag, objectstore.Options{})
+}
+
+// InitStore is OpenStore for `init`: it makes the directory of a file store, and takes the
+// embedded one although it is not there yet.
+func InitStore(ctx context.Context, flag string) (providers.Objects, objectstore.Location, error) {
+	if _, _, err := StoreURL(flag); errors.Is(err, errNoStore) && os.Geteuid() == 0 && exists(HostConfigPath) {
+		flag = EmbeddedStore
+	}
+	return openStore(ctx, flag, objectstore.Options{Create: true})
 }
 
 func openStore(ctx context.Context, flag string, o objectstore.Options) (providers.Objects, objectstore.Location, error) {

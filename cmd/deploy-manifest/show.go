@@ -1,0 +1,133 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"path"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	v1 "deployer/api/v1"
+	"deployer/cmd/internal/cli"
+	"deployer/controllers/manifest"
+)
+
+func (a *app) showCommand() *cobra.Command {
+	var format cli.Format
+	var at string
+	c := &cobra.Command{
+		Use:   "show [SERVICE]",
+		Short: "Print the manifest, or one service of it",
+		Long: `show prints the manifest in force as people wrote it: JSON unless -o says otherwise, and
+without the defaults. --at prints an archived version instead.`,
+		Example: `  deploy-manifest show
+  deploy-manifest show web -o yaml
+  deploy-manifest show -o table
+  deploy-manifest show --at manifest-20261215T120000Z.json`,
+		Args: cobra.MaximumNArgs(1), ValidArgsFunction: a.completeServices(1),
+		RunE: func(c *cobra.Command, args []string) error { return a.show(c, args, at, format) },
+	}
+	cli.FormatFlag(c, &format, cli.JSON)
+	c.Flags().StringVar(&at, "at", "", "the archived version to print, as list names it")
+	_ = c.RegisterFlagCompletionFunc("at", a.completeArchives)
+	return c
+}
+
+func (a *app) show(c *cobra.Command, args []string, at string, format cli.Format) error {
+	r, err := a.repository(c)
+	if err != nil {
+		return err
+	}
+	m, err := version(c, r, at)
+	if err != nil {
+		return err
+	}
+	if len(args) == 0 {
+		return cli.Print(c.OutOrStdout(), format, m, func(w io.Writer) error { return manifestTable(w, m) })
+	}
+	s, err := manifest.Find(m, args[0])
+	if err != nil {
+		return usage(err)
+	}
+	return cli.Print(c.OutOrStdout(), format, s, func(w io.Writer) error { return serviceTable(w, s) })
+}
+
+// version is the manifest in force, or an archived one when a name is given.
+func version(c *cobra.Command, r *manifest.Repository, archive string) (*v1.Manifest, error) {
+	if archive != "" {
+		return r.ReadArchive(c.Context(), archiveName(archive))
+	}
+	s, err := r.Read(c.Context())
+	if err != nil {
+		return nil, err
+	}
+	return s.Manifest, nil
+}
+
+func manifestTable(w io.Writer, m *v1.Manifest) error {
+	fmt.Fprintf(w, "generation %d, %s\n", m.Generation, written(m))
+	if len(m.Services) == 0 {
+		fmt.Fprintln(w, "no services: `deploy-manifest add-service` adds one")
+	} else {
+		t := cli.NewTable(w, "service", "release", "hosts", "reached at", "strategy")
+		for _, s := range m.Services {
+			strategy, _ := s.StrategyReason()
+			t.AppendRow([]any{s.Name, releaseOf(s), strings.Join(s.Hosts, ","), reachedAt(s), strategy})
+		}
+		t.Render()
+	}
+	for _, r := range m.Removed {
+		fmt.Fprintf(w, "removed: %s (generation %d)\n", r.Name, r.Generation)
+	}
+	return nil
+}
+
+// serviceTable lists the fields that were written, as set takes them.
+func serviceTable(w io.Writer, s *v1.Service) error {
+	t := cli.NewTable(w, "field", "value")
+	for _, line := range strings.Split(strings.TrimSpace(v1.FormatDiff(v1.DiffService(v1.Service{Name: s.Name}, *s))), "\n")[1:] {
+		line = strings.TrimSuffix(strings.TrimPrefix(line, "  + "), " (new process)")
+		field, value, _ := strings.Cut(line, ": ")
+		t.AppendRow([]any{field, value})
+	}
+	t.Render()
+	return nil
+}
+
+// written says who wrote a version and when.
+func written(m *v1.Manifest) string {
+	out := "written"
+	if !m.UpdatedAt.IsZero() {
+		out += " " + m.UpdatedAt.UTC().Format("2006-01-02 15:04:05Z")
+	}
+	if m.UpdatedBy != "" {
+		out += " by " + m.UpdatedBy
+	}
+	if out == "written" {
+		return "nobody says by whom or when"
+	}
+	if m.Message != "" {
+		out += ": " + m.Message
+	}
+	return out
+}
+
+// releaseOf is the store path without its hash, for a narrow column.
+func releaseOf(s v1.Service) string {
+	if !s.HasRelease() {
+		return "none yet"
+	}
+	base := path.Base(s.Artifact.StorePath)
+	if hash, name, ok := strings.Cut(base, "-"); ok && len(hash) == 32 {
+		return hash[:7] + "…-" + name
+	}
+	return base
+}
+
+func reachedAt(s v1.Service) string {
+	if s.HTTP == nil {
+		return "-"
+	}
+	return s.HTTP.Domain + strings.TrimSuffix(s.HTTP.Path, "/")
+}
