@@ -99,20 +99,37 @@ func (s *Files) open(file string) (*os.File, error) {
 	if !ok || path.Clean(file) != file {
 		return nil, fault(Misplaced, nil, "%s is not a file below %s: move it there", file, s.paths.SecretsDir)
 	}
-	dir, err := unix.Open(s.paths.SecretsDir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, s.openFailed(file, err)
-	}
-	defer unix.Close(dir)
-	// O_NONBLOCK: a named pipe must not hang us.
-	fd, err := unix.Openat2(dir, below, &unix.OpenHow{
-		Flags:   unix.O_RDONLY | unix.O_CLOEXEC | unix.O_NONBLOCK,
-		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS,
-	})
+	fd, err := openBeneath(s.paths.SecretsDir, strings.Split(below, "/"))
 	if err != nil {
 		return nil, s.openFailed(file, err)
 	}
 	return os.NewFile(uintptr(fd), file), nil
+}
+
+// openBeneath opens one part of the path after the other, and none that is a link: ELOOP.
+// One openat2 would do, but systemd's RestrictSUIDSGID= forbids that call to the daemon.
+func openBeneath(dir string, parts []string) (int, error) {
+	at, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	for i, part := range parts {
+		if err != nil {
+			return -1, err
+		}
+		// O_NONBLOCK: a named pipe must not hang us.
+		flags := unix.O_RDONLY | unix.O_NONBLOCK
+		if i < len(parts)-1 {
+			flags = unix.O_PATH | unix.O_DIRECTORY
+		}
+		var next int
+		next, err = unix.Openat(at, part, flags|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		var info unix.Stat_t
+		if errors.Is(err, unix.ENOTDIR) && unix.Fstatat(at, part, &info, unix.AT_SYMLINK_NOFOLLOW) == nil &&
+			info.Mode&unix.S_IFMT == unix.S_IFLNK {
+			err = unix.ELOOP
+		}
+		_ = unix.Close(at)
+		at = next
+	}
+	return at, err
 }
 
 func (s *Files) openFailed(file string, err error) error {
