@@ -62,7 +62,8 @@ func New(o Options) *Set {
 	})
 
 	s.Services = service.New(service.Options{
-		Host: o.Host, HostName: o.HostName, Desired: s.Source.Lookup, Report: s.Board.Service, OnStep: o.OnStep,
+		Host: o.Host, HostName: o.HostName, Desired: s.Source.Lookup, OnStep: o.OnStep,
+		Report: s.Board.Service, Gone: s.Board.Gone,
 	})
 
 	s.Engine = reconcile.New(s.Services, reconcile.Options{

@@ -55,43 +55,46 @@ func New(o Options) *Board {
 	}
 }
 
-// Service takes a service's state; gone means that nothing is left of it.
-func (b *Board) Service(name string, state v1.ServiceState, gone bool) {
-	b.change(func() {
-		if gone {
-			delete(b.services, name)
-			return
-		}
-		old := b.services[name]
-		state.Failures = old.Failures
+// Service takes a service's state. How often it failed in a row is the Board's to count.
+func (b *Board) Service(name string, state v1.ServiceState) {
+	b.change(func() bool {
+		state.Failures = b.services[name].Failures
 		b.services[name] = state
+		return true
+	})
+}
+
+// Gone takes a service out of the report: nothing is left of it on this host.
+func (b *Board) Gone(name string) {
+	b.change(func() bool {
+		_, known := b.services[name]
+		delete(b.services, name)
+		return known
 	})
 }
 
 // Tried takes the end of a pass, and counts how many failed in a row.
 func (b *Board) Tried(name string, err error) {
-	b.mu.Lock()
-	st, ok := b.services[name]
-	same := !ok || err == nil && st.Failures == 0
-	b.mu.Unlock()
-	if same {
-		return
-	}
-	b.change(func() {
-		st := b.services[name]
+	b.change(func() bool {
+		st, known := b.services[name]
+		if !known || err == nil && st.Failures == 0 {
+			return false
+		}
+		st.Failures++
 		if err == nil {
 			st.Failures = 0
-		} else {
-			st.Failures++
 		}
 		b.services[name] = st
+		return true
 	})
 }
 
 // Manifest takes the freshness of the manifest and which one is in force; problem is why
-// the store's present content is not.
+// the store's present content is not. That the store was asked once more and said the
+// same is in the next snapshot, but worth no write: it happens every few seconds.
 func (b *Board) Manifest(status v1.ManifestStatus, inForce *v1.Manifest, problem error) {
-	b.change(func() {
+	b.change(func() bool {
+		before := b.head
 		b.head.Manifest = status
 		if inForce != nil {
 			b.head.Lineage, b.head.ObservedGeneration = inForce.Lineage, inForce.Generation
@@ -104,14 +107,23 @@ func (b *Board) Manifest(status v1.ManifestStatus, inForce *v1.Manifest, problem
 			c.Status, c.Reason, c.Message = v1.False, providers.ReasonOf(problem), problem.Error()
 		}
 		b.head.Conditions = v1.SetCondition(slices.Clone(b.head.Conditions), c)
+		status.LastRead = before.Manifest.LastRead
+		return status != before.Manifest || before.Lineage != b.head.Lineage ||
+			!slices.Equal(before.Conditions, b.head.Conditions)
 	})
 }
 
-func (b *Board) change(f func()) {
+// change does f; when that says that something worth a write changed, one follows.
+func (b *Board) change(f func() bool) {
 	b.mu.Lock()
-	f()
-	b.head.UpdatedAt = b.o.Now().UTC()
+	changed := f()
+	if changed {
+		b.head.UpdatedAt = b.o.Now().UTC()
+	}
 	b.mu.Unlock()
+	if !changed {
+		return
+	}
 	select {
 	case b.dirty <- struct{}{}:
 	default:
@@ -132,31 +144,43 @@ func (b *Board) Snapshot() v1.HostState {
 }
 
 // Run writes state.json until ctx ends, and then once more. A disk that is full stops
-// nothing: the state is in memory, and is written with the next change.
+// nothing: the state is in memory, and is written with the next change or heartbeat.
 func (b *Board) Run(ctx context.Context) {
-	log := logr.FromContextOrDiscard(ctx)
-	save := func() {
-		if err := b.o.States.SaveState(context.WithoutCancel(ctx), b.Snapshot()); err != nil {
-			log.Error(err, "writing state.json")
-		}
+	for b.settled(ctx) {
+		b.save(ctx)
 	}
-	for {
-		select {
-		case <-ctx.Done():
-			save()
-			return
-		case <-b.dirty:
-		case <-time.After(b.o.Heartbeat):
-			b.change(func() {})
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(b.o.Settle):
-		}
-		select {
-		case <-b.dirty:
-		default:
-		}
-		save()
+	b.save(ctx)
+}
+
+// settled waits for a change or for the heartbeat, and then for what comes with it. It is
+// false when ctx ended.
+func (b *Board) settled(ctx context.Context) bool {
+	heartbeat := time.NewTimer(b.o.Heartbeat)
+	defer heartbeat.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-b.dirty:
+	case <-heartbeat.C:
+		b.change(func() bool { return true })
+	}
+	settle := time.NewTimer(b.o.Settle)
+	defer settle.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-settle.C:
+	}
+	select {
+	case <-b.dirty:
+	default:
+	}
+	return true
+}
+
+// save may not be cut off by the end of ctx: the last write comes after it.
+func (b *Board) save(ctx context.Context) {
+	if err := b.o.States.SaveState(context.WithoutCancel(ctx), b.Snapshot()); err != nil {
+		logr.FromContextOrDiscard(ctx).Error(err, "writing state.json")
 	}
 }

@@ -106,7 +106,7 @@ func servingOf(s *Scope) v1.Target {
 func slotsOf(s *Scope) map[v1.Slot]v1.SlotState {
 	out := map[v1.Slot]v1.SlotState{}
 	for slot, u := range s.Facts.Units {
-		if !u.Found {
+		if !u.Found || !u.Ours {
 			continue
 		}
 		out[slot] = v1.SlotState{
@@ -128,38 +128,31 @@ func verdictsOf(s *Scope) []v1.Verdict {
 	return out
 }
 
-// conditionsOf has one condition per step of the plan, and Ready, computed last.
+// conditionsOf has one condition per step of the plan that is followed, Reconciling and
+// Stalled while they are true, and Ready, computed last.
 func conditionsOf(s *Scope, before []v1.Condition, j judgement, now time.Time) []v1.Condition {
-	list := slices.Clone(before)
+	var list []v1.Condition
 	set := func(kind string, status v1.ConditionStatus, reason, message string) {
-		list = v1.SetCondition(list, v1.Condition{
+		since := now
+		if old := v1.FindCondition(before, kind); old != nil && old.Status == status {
+			since = old.LastTransitionTime
+		}
+		list = append(list, v1.Condition{
 			Type: kind, Status: status, Reason: reason, Message: message,
-			ObservedGeneration: s.Assignment.Generation, LastTransitionTime: now,
+			ObservedGeneration: s.Assignment.Generation, LastTransitionTime: since,
 		})
 	}
-	if s.Assignment.Kind == v1.Assigned && s.Target != nil {
-		reached := true
-		for _, step := range replacePlan() {
-			switch done := step.Done(s); {
-			case done && reached:
-				set(step.Condition(), v1.True, "Done", "")
-			case !done && reached:
-				set(step.Condition(), v1.False, intent(step), step.Why(s))
-				reached = false
-			default:
-				set(step.Condition(), v1.Unknown, "NotReached", "")
-			}
-		}
+	reached := true
+	for _, step := range planOf(s) {
+		status, reason, message := conditionOf(step, s, reached)
+		reached = reached && step.Done(s)
+		set(step.Condition(), status, reason, message)
 	}
-	for kind, present := range map[string]bool{
-		v1.Reconciling:      j.state == v1.Rolling || j.state == v1.Removing,
-		v1.StalledCondition: j.state == v1.Stalled,
-	} {
-		if present {
-			set(kind, v1.True, j.reason, j.message)
-		} else {
-			list = v1.RemoveCondition(list, kind)
-		}
+	if j.state == v1.Rolling || j.state == v1.Removing {
+		set(v1.Reconciling, v1.True, j.reason, j.message)
+	}
+	if j.state == v1.Stalled {
+		set(v1.StalledCondition, v1.True, j.reason, j.message)
 	}
 	ready := v1.False
 	if j.sync == v1.Synced && j.health == v1.Healthy {
@@ -168,6 +161,32 @@ func conditionsOf(s *Scope, before []v1.Condition, j judgement, now time.Time) [
 	set(v1.Ready, ready, j.reason, j.message)
 	slices.SortFunc(list, func(a, b v1.Condition) int { return strings.Compare(a.Type, b.Type) })
 	return list
+}
+
+// planOf are the steps that tell of the service.
+func planOf(s *Scope) []Step {
+	switch {
+	case s.Assignment.Kind == v1.Dismissed:
+		return removalPlan()
+	case s.Assignment.Kind == v1.Assigned && s.Target != nil:
+		return replacePlan()
+	}
+	return nil
+}
+
+func conditionOf(step Step, s *Scope, reached bool) (status v1.ConditionStatus, reason, message string) {
+	switch {
+	case !reached:
+		return v1.Unknown, "NotReached", ""
+	case !step.Done(s):
+		return v1.False, intent(step), step.Why(s)
+	}
+	if l, ok := step.(lenient); ok {
+		if status, err := l.lenient(s); err != nil {
+			return status, providers.ReasonOf(err), err.Error()
+		}
+	}
+	return v1.True, "Done", ""
 }
 
 // evidence is what was seen of a release that failed by its own fault.
@@ -185,6 +204,28 @@ func (r *Reconciler) evidence(ctx context.Context, s *Scope, err error) *v1.Evid
 	if err != nil {
 		lines = []string{"the journal could not be read: " + err.Error()}
 	}
-	e.Log = lines
+	e.Log = redacted(lines, s.Facts.Secret.Content)
 	return e
+}
+
+// redacted takes the values of the secrets file out of what a program wrote: a status is
+// for more eyes than a journal.
+func redacted(lines []string, secrets []byte) []string {
+	const shortest = 4 // shorter values are words, not secrets
+	var pairs []string
+	for line := range strings.Lines(string(secrets)) {
+		_, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+		if value = strings.Trim(value, `"'`); len(value) >= shortest {
+			pairs = append(pairs, value, "[redacted]")
+		}
+	}
+	if len(pairs) == 0 {
+		return lines
+	}
+	hide := strings.NewReplacer(pairs...)
+	out := make([]string, len(lines))
+	for i, line := range lines {
+		out[i] = hide.Replace(line)
+	}
+	return out
 }

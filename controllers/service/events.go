@@ -8,6 +8,13 @@ import (
 	v1 "deployer/api/v1"
 )
 
+// transition is what makes an event a new one. The message is no part of it: it may count
+// probes or name a process.
+type transition struct {
+	step, reason, revision string
+	kind                   v1.EventType
+}
+
 // intent is the reason of the event that announces a step.
 func intent(step Step) string {
 	return map[string]string{
@@ -22,20 +29,20 @@ func intent(step Step) string {
 // tell records an event, once until a pass ends well: a retry is no transition. An event
 // that cannot be written stops nothing; it is in the journal.
 func (r *Reconciler) tell(ctx context.Context, s *Scope, e v1.Event) {
-	key := e
+	if e.Revision == "" && s.Target != nil {
+		e.Revision = s.Target.Instance.Revision
+	}
+	key := transition{e.Step, e.Reason, e.Revision, e.Type}
 	if s.memory.told[key] {
 		return
 	}
 	if s.memory.told == nil {
-		s.memory.told = map[v1.Event]bool{}
+		s.memory.told = map[transition]bool{}
 	}
 	s.memory.told[key] = true
 
 	e.APIVersion, e.Kind = v1.APIVersion, v1.KindEvent
 	e.Time, e.Host, e.Service, e.Generation = r.now().UTC(), r.hostName, s.Name, s.Assignment.Generation
-	if e.Revision == "" && s.Target != nil {
-		e.Revision = s.Target.Instance.Revision
-	}
 	log := logr.FromContextOrDiscard(ctx)
 	log.Info("event", "service", s.Name, "revision", e.Revision, "generation", e.Generation, "step", e.Step,
 		"reason", e.Reason, "message", e.Message)

@@ -11,40 +11,52 @@ import (
 // time: it shortens waits and keeps events from being told twice, and decides nothing
 // that an observation could decide.
 type memory struct {
-	// startOf and startAt are our last start.
+	// startOf and startAt are our last start of the primary.
 	startOf string
 	startAt time.Time
-	// good counts the good probes in a row of probedPID; wellSince is the first of them.
-	good      int
-	probedPID int
+	// wellOf is the instance that was seen well last. unwellOf has not been well since
+	// unwellAt; empty while what should run is well.
+	wellOf, unwellOf string
+	unwellAt         time.Time
+	// pid is the primary's process as it was seen last, and wellSince when its present
+	// spell of being well began. good counts the good probes in a row, goodAt is the last
+	// that was counted.
+	pid       int
 	wellSince time.Time
-	// keepFailed and routeFailed last for one pass: what failed is not tried again in it.
-	keepFailed  bool
-	routeFailed bool
+	good      int
+	goodAt    time.Time
+	// keepErr and routeErr are of this pass: what failed is not tried again in it.
+	keepErr  error
+	routeErr error
 	// told has the events since the last pass without an error, so that a retry does not
 	// tell them again.
-	told map[v1.Event]bool
-	// last is the state that was reported last, and shown its digest.
-	last  v1.ServiceState
-	shown digest
+	told map[transition]bool
+	// last is the state that was reported last, and shown its digest; reported says that
+	// there was one.
+	last     v1.ServiceState
+	shown    digest
+	reported bool
 }
 
-// memories holds one memory per name. A name has one pass at a time, so a memory needs no
-// lock of its own.
+// memories holds one memory per name. A pass works on its own copy and gives it back at
+// its end, so that a plan can be asked for meanwhile; a pass that panics forgets what it
+// learned.
 type memories struct {
 	mu  sync.Mutex
-	all map[string]*memory
+	all map[string]memory
 }
 
-func (m *memories) of(name string) *memory {
+func (m *memories) load(name string) *memory {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	got, ok := m.all[name]
-	if !ok {
-		got = &memory{}
-		m.all[name] = got
-	}
-	return got
+	got := m.all[name]
+	return &got
+}
+
+func (m *memories) save(name string, now *memory) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.all[name] = *now
 }
 
 func (m *memories) forget(name string) {
@@ -53,34 +65,63 @@ func (m *memories) forget(name string) {
 	delete(m.all, name)
 }
 
+// noteStart is called after a start of ours. How long the instance has been unwell is
+// not begun anew by starting it again.
 func (m *memory) noteStart(instance string, now time.Time) {
-	if m.startOf != instance {
-		m.startOf, m.startAt = instance, now
-	}
+	m.startOf, m.startAt = instance, now
 	m.good, m.wellSince = 0, time.Time{}
+	if m.unwellOf != instance {
+		m.unwellOf, m.unwellAt = instance, now
+	}
 }
 
-// started reports whether this daemon has started that instance.
+// started reports whether the last start of this daemon was of that instance.
 func (m *memory) started(instance string) bool { return m.startOf == instance }
 
-// startedAt is when we first started the instance, or since when its unit is active.
-func (m *memory) startedAt(instance string, active time.Time) time.Time {
-	if m.startOf == instance {
-		return m.startAt
-	}
-	return active
+// neverWell reports whether the instance has not been well since our last start of it.
+func (m *memory) neverWell(instance string) bool {
+	return m.started(instance) && m.unwellOf == instance && !m.unwellAt.After(m.startAt)
 }
 
-// noteProbe counts good probes in a row; another process or a bad answer begins anew.
-func (m *memory) noteProbe(pid int, ok bool, now time.Time) {
-	if pid != m.probedPID || !ok {
-		m.good, m.wellSince, m.probedPID = 0, time.Time{}, pid
+// unwellFor is how long the instance has been known to be unwell.
+func (m *memory) unwellFor(instance string, now time.Time) time.Duration {
+	if m.unwellOf != instance {
+		return 0
 	}
-	if !ok {
+	return now.Sub(m.unwellAt)
+}
+
+// noteProcess begins anew when another process runs, or none: pid 0.
+func (m *memory) noteProcess(pid int) {
+	if pid != m.pid {
+		m.pid, m.good, m.wellSince = pid, 0, time.Time{}
+	}
+}
+
+// noteUnwell begins a spell of being unwell, unless one goes on. Of an instance that
+// this daemon never saw well it began with the unit.
+func (m *memory) noteUnwell(instance string, unitSince, now time.Time) {
+	m.good, m.wellSince = 0, time.Time{}
+	if m.unwellOf == instance {
 		return
 	}
-	if m.good == 0 {
-		m.wellSince = now
+	m.unwellOf, m.unwellAt = instance, now
+	if m.wellOf != instance && !unitSince.IsZero() && unitSince.Before(now) {
+		m.unwellAt = unitSince
 	}
-	m.good++
+}
+
+// noteGood counts a good sign. Signs nearer to each other than half the interval count
+// once: rise means a time, too. After a clock that went back the spell begins anew.
+func (m *memory) noteGood(instance string, now time.Time, rise int, interval time.Duration) {
+	if m.wellSince.IsZero() || now.Before(m.wellSince) {
+		m.wellSince, m.good = now, 0
+	}
+	if m.good == 0 || now.Sub(m.goodAt) >= interval/2 {
+		m.good++
+		m.goodAt = now
+	}
+	if m.good >= rise {
+		m.wellOf, m.unwellOf = instance, ""
+	}
 }

@@ -5,14 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	v1 "deployer/api/v1"
 	"deployer/providers"
 )
 
 // observe reads everything that concerns the service. An error means that nothing may be
-// changed in this round. Three observations carry their own error instead, because only
-// some steps depend on them: the secrets file, the route, the probe.
+// changed in this round; the Scope then has what was seen before it. Three observations
+// carry their own error instead, because only some steps depend on them: the secrets
+// file, the route, the probe.
 func (r *Reconciler) observe(ctx context.Context, name string, m *memory) (*Scope, error) {
 	s := &Scope{Name: name, Assignment: r.desired(name), Now: r.now(), host: r.host, memory: m}
 	if s.Assignment.Kind == "" {
@@ -20,17 +22,17 @@ func (r *Reconciler) observe(ctx context.Context, name string, m *memory) (*Scop
 	}
 	var err error
 	if s.Facts.Releases, err = r.host.Releases.Observe(ctx, name); err != nil {
-		return nil, fmt.Errorf("observing releases: %w", err)
+		return s, fmt.Errorf("observing releases: %w", err)
 	}
 	if err := observeUnits(ctx, s); err != nil {
-		return nil, err
+		return s, err
 	}
 	if s.Assignment.Kind == v1.Assigned {
 		s.Facts.Secret, s.Facts.SecretErr = r.host.Secrets.Read(ctx, s.Assignment.Service.EnvFile)
 	}
 	chooseTarget(s)
 	if err := observeClosures(ctx, s); err != nil {
-		return nil, err
+		return s, err
 	}
 	observeRoute(ctx, s)
 	observeProbe(ctx, s)
@@ -100,10 +102,11 @@ func observeAllRoots(ctx context.Context, s *Scope) error {
 }
 
 // observeRoute asks Caddy only about services that have, or had, something to route, so
-// that a host of workers needs no Caddy.
+// that a host of workers needs no Caddy. What the manifest does not mention is left alone
+// anyway.
 func observeRoute(ctx context.Context, s *Scope) {
 	want := s.wantsRoute()
-	if want == nil && s.Facts.Releases.Upstream == "" && !s.everRouted() {
+	if s.Assignment.Kind == v1.Absent || want == nil && s.Facts.Releases.Upstream == "" && !s.everRouted() {
 		return
 	}
 	s.Facts.Route, s.Facts.RouteErr = s.host.Routes.Observe(ctx, s.Name, want)
@@ -121,22 +124,54 @@ func (s *Scope) everRouted() bool {
 	return false
 }
 
-// observeProbe asks the running primary how it is.
+// observeProbe asks the running primary how it is, and notes for how long it has been
+// that way. Of a service that goes nobody wants to know.
 func observeProbe(ctx context.Context, s *Scope) {
 	u := s.primary()
+	if s.Assignment.Kind == v1.Dismissed {
+		return
+	}
+	if !u.Running() {
+		s.noteDown()
+		return
+	}
+	s.memory.noteProcess(u.MainPID)
 	running, ok := s.Facts.Releases.Staged[u.Instance]
-	if !u.Running() || !ok || !asksProbe(running.Release.HealthType) {
+	if !ok {
+		return
+	}
+	if !asksProbe(running.Release.HealthType) {
+		s.memory.noteGood(u.Instance, s.Now, 1, 0)
 		return
 	}
 	host := ""
 	if h := s.Assignment.Service.HTTP; h != nil {
 		host = h.Domain
 	}
+	health := s.health()
 	s.Facts.Probe, s.Facts.ProbeErr = s.host.Prober.Probe(ctx, providers.ProbeRequest{
-		Service: s.Name, Slot: v1.Primary, Type: running.Release.HealthType, Health: s.health(),
+		Service: s.Name, Slot: v1.Primary, Type: running.Release.HealthType, Health: health,
 		Host: host, Port: running.Release.InternalPort, ControlGroup: u.ControlGroup,
 	})
-	if s.Facts.ProbeErr == nil {
-		s.memory.noteProbe(u.MainPID, s.Facts.Probe.OK, s.Now)
+	switch {
+	case s.Facts.ProbeErr != nil:
+		s.Facts.ProbeErr = fmt.Errorf("observing the health: %w", s.Facts.ProbeErr)
+	case s.Facts.Probe.OK:
+		s.memory.noteGood(u.Instance, s.Now, health.Rise, time.Duration(health.Interval))
+	default:
+		s.memory.noteUnwell(u.Instance, u.Since, s.Now)
+	}
+}
+
+// noteDown is for what was started, or was good, and does not run. A release that is
+// still to be started is not unwell.
+func (s *Scope) noteDown() {
+	s.memory.noteProcess(0)
+	pointed, ok := s.pointed()
+	if !ok {
+		return
+	}
+	if name := pointed.Instance.String(); s.memory.started(name) || s.soaked(name) {
+		s.memory.noteUnwell(name, time.Time{}, s.Now)
 	}
 }

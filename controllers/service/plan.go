@@ -26,11 +26,25 @@ type Step interface {
 	Assume(s *Scope)
 }
 
+// lenient is a step that may let the plan go on although its effect is not there, or not
+// known to be: then it says what status has to say.
+type lenient interface {
+	lenient(s *Scope) (v1.ConditionStatus, error)
+}
+
 // replacePlan brings a release into the one slot of a service.
 func replacePlan() []Step {
 	return []Step{
-		stepRoot{}, stepPull{}, stepStage{}, stepRoute{},
-		stepInstall{}, stepStart{}, stepHealth{}, stepShift{}, stepSoak{}, stepPrune{},
+		stepRoot{},
+		stepPull{},
+		stepStage{},
+		stepRoute{},
+		stepInstall{},
+		stepStart{},
+		stepHealth{},
+		stepShift{},
+		stepSoak{},
+		stepPrune{},
 	}
 }
 
@@ -52,14 +66,16 @@ const prepared = 4
 // it returns is the one to run the step with: its target is what the step is about.
 func Next(s *Scope) (Step, *Scope) {
 	switch {
+	case s.held(), s.Assignment.Kind == v1.Absent:
+		return nil, s
 	case s.Assignment.Kind == v1.Dismissed:
 		if s.exists() {
 			return first(removalPlan(), s)
 		}
 		return nil, s
-	case s.Assignment.Kind == v1.Absent, s.Target == nil, s.held():
+	case s.Target == nil:
 		return nil, s
-	case s.Keep != nil && !s.memory.keepFailed:
+	case s.Keep != nil && s.memory.keepErr == nil:
 		if step, _ := first(replacePlan()[:prepared], s); step != nil {
 			kept := *s
 			kept.Target = s.Keep

@@ -10,9 +10,9 @@ import (
 // Plan observes a service as a pass would, and tells what the pass would do. It changes
 // nothing, neither on the host nor in what the passes remember.
 func (r *Reconciler) Plan(ctx context.Context, name string) (Plan, error) {
-	m := *r.memories.of(name)
-	m.told = nil
-	s, err := r.observe(ctx, name, &m)
+	m := r.memories.load(name)
+	m.keepErr, m.routeErr = nil, nil
+	s, err := r.observe(ctx, name, m)
 	if err != nil {
 		return Plan{Service: name}, err
 	}

@@ -20,6 +20,7 @@ type rig struct {
 	r        *Reconciler
 	manifest v1.Manifest
 	states   map[string]v1.ServiceState
+	reports  int
 }
 
 // newRig asserts the invariants of the world after every call.
@@ -40,13 +41,11 @@ func (g *rig) restart() {
 	g.r = New(Options{
 		Host: g.Host(), HostName: "biz", Now: g.Clock.Now,
 		Desired: func(name string) v1.Assignment { return g.manifest.Assignments("biz")[name] },
-		Report: func(name string, s v1.ServiceState, gone bool) {
-			if gone {
-				delete(g.states, name)
-				return
-			}
+		Report: func(name string, s v1.ServiceState) {
 			g.states[name] = s
+			g.reports++
 		},
+		Gone: func(name string) { delete(g.states, name) },
 	})
 }
 

@@ -23,6 +23,9 @@ type Scope struct {
 	Blocked error
 	Now     time.Time
 
+	// unobserved: an observation failed, and the facts are not all there.
+	unobserved bool
+
 	host   providers.Host
 	memory *memory
 }
@@ -78,6 +81,25 @@ func (s *Scope) soaked(instance string) bool {
 func (s *Scope) runs(instance string) bool {
 	u := s.primary()
 	return u.Running() && u.Instance == instance
+}
+
+// uncertain is the first of the three observations that may fail without ending the pass.
+// While there is one, nothing is removed.
+func (s *Scope) uncertain() error {
+	for _, err := range []error{s.Facts.RouteErr, s.Facts.SecretErr, s.Facts.ProbeErr} {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// instance is the target's name; empty when there is none.
+func (s *Scope) instance() string {
+	if s.Target == nil {
+		return ""
+	}
+	return s.Target.Instance.String()
 }
 
 // exists reports whether anything of the service is on this host.

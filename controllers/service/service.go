@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -20,8 +22,10 @@ type Options struct {
 	HostName string
 	// Desired gives what the manifest in force wants of a name here.
 	Desired func(name string) v1.Assignment
-	// Report takes the service's state when it changed; gone means that nothing is left of it.
-	Report func(name string, state v1.ServiceState, gone bool)
+	// Report takes the service's state when it changed; Gone is told, once, that nothing is
+	// left of a service that was reported.
+	Report func(name string, state v1.ServiceState)
+	Gone   func(name string)
 	// OnStep is told how long each step took, for metrics.
 	OnStep func(step string, took time.Duration, err error)
 	Now    func() time.Time
@@ -33,7 +37,8 @@ type Reconciler struct {
 	host     providers.Host
 	hostName string
 	desired  func(string) v1.Assignment
-	report   func(string, v1.ServiceState, bool)
+	report   func(string, v1.ServiceState)
+	gone     func(string)
 	onStep   func(string, time.Duration, error)
 	now      func() time.Time
 	memories memories
@@ -44,11 +49,14 @@ var _ reconcile.Reconciler = (*Reconciler)(nil)
 // New makes a Reconciler.
 func New(o Options) *Reconciler {
 	r := &Reconciler{
-		host: o.Host, hostName: o.HostName, desired: o.Desired, report: o.Report, onStep: o.OnStep, now: o.Now,
-		memories: memories{all: map[string]*memory{}},
+		host: o.Host, hostName: o.HostName, desired: o.Desired, report: o.Report, gone: o.Gone, onStep: o.OnStep, now: o.Now,
+		memories: memories{all: map[string]memory{}},
 	}
 	if r.report == nil {
-		r.report = func(string, v1.ServiceState, bool) {}
+		r.report = func(string, v1.ServiceState) {}
+	}
+	if r.gone == nil {
+		r.gone = func(string) {}
 	}
 	if r.onStep == nil {
 		r.onStep = func(string, time.Duration, error) {}
@@ -59,66 +67,94 @@ func New(o Options) *Reconciler {
 	return r
 }
 
-// unwellRecheck is how soon a settled service that answers badly is looked at again.
+// unwellRecheck is how soon a service that answers badly, and needs nothing done, is
+// looked at again.
 const unwellRecheck = 2 * time.Second
 
-// Reconcile is one pass. Whatever its end, the summary tells of it.
+// Reconcile is one pass. Whatever its end, the summary tells of it. A pass that waits
+// keeps to its own time: the errors of side steps are shown, and wait with it.
 func (r *Reconciler) Reconcile(ctx context.Context, name string) (reconcile.Result, error) {
-	m := r.memories.of(name)
-	m.keepFailed, m.routeFailed = false, false
+	m := r.memories.load(name)
+	m.keepErr, m.routeErr = nil, nil
 	s, result, err := r.pass(ctx, name, m)
-	r.summarise(ctx, name, s, err)
+	// A pass that was cut off because the daemon stops has seen nothing worth telling.
+	if !errors.Is(context.Cause(ctx), reconcile.ErrDrainTimeout) {
+		r.summarise(ctx, s, err)
+	}
+	if m.reported || s.Assignment.Kind == v1.Assigned {
+		r.memories.save(name, m)
+	} else {
+		r.memories.forget(name)
+	}
+	if result.RequeueAfter > 0 {
+		return result, nil
+	}
 	return result, err
 }
 
 // pass runs one step after the other until nothing is left, a step says "not yet", or
-// one fails.
+// one fails. The Scope is that of the last round.
 func (r *Reconciler) pass(ctx context.Context, name string, m *memory) (*Scope, reconcile.Result, error) {
 	var result reconcile.Result
-	var sideErrs []error
-	last := ""
+	var taken []string
 	for {
 		s, err := r.observe(ctx, name, m)
 		if err != nil {
-			return nil, result, err
+			s.unobserved = true
+			return s, result, err
 		}
 		step, about := Next(s)
 		if step == nil {
 			result.RequeueAfter = r.recheck(s)
-			return s, result, errors.Join(append(sideErrs, s.Facts.RouteErr, s.unheld())...)
+			return s, result, together(s.unsettled(), s.sideErr())
 		}
 		now := step.Name() + " " + about.instance()
-		if now == last {
-			return s, result, errors.Join(append(sideErrs, noEffect(step, about))...)
+		var got reconcile.Result
+		if slices.Contains(taken, now) {
+			err = noEffect(step, about)
+			result.Progressed = false
+		} else {
+			got, err = r.run(ctx, step, about)
 		}
-		got, err := r.run(ctx, step, about)
 		switch {
-		case err != nil && r.sideStep(step, about):
-			sideErrs = append(sideErrs, err)
+		case err != nil && m.sideStep(step, about, err):
 			continue
 		case err != nil:
-			return s, result, errors.Join(append(sideErrs, err)...)
+			if side := s.sideErr(); side != nil && reconcile.IsTerminal(err) {
+				// What failed beside it is worth another try.
+				result.RequeueAfter = unwellRecheck
+			}
+			return s, result, together(err, s.sideErr())
 		case got.RequeueAfter > 0:
 			result.RequeueAfter = got.RequeueAfter
-			return s, result, errors.Join(sideErrs...)
+			return s, result, s.sideErr()
 		}
-		result.Progressed, last = true, now
+		result.Progressed, taken = true, append(taken, now)
 	}
 }
 
 // sideStep reports whether the pass may go on after this step failed: keeping the old
 // release up must not keep a fix from coming, and a Caddy that refuses a route must not
 // keep a service from starting.
-func (r *Reconciler) sideStep(step Step, about *Scope) bool {
+func (m *memory) sideStep(step Step, about *Scope, err error) bool {
 	switch {
 	case about.Keep != nil && about.Target == about.Keep:
-		about.memory.keepFailed = true
+		m.keepErr = err
 		return true
 	case step.Name() == stepRoute{}.Name():
-		about.memory.routeFailed = true
+		m.routeErr = err
 		return true
 	}
 	return false
+}
+
+// sideErr are the failures of side steps that still matter: those of the last good
+// release do not, once another one has its place.
+func (s *Scope) sideErr() error {
+	if s.Keep == nil {
+		return s.memory.routeErr
+	}
+	return together(s.memory.keepErr, s.memory.routeErr)
 }
 
 // run records the intent of a step, and then takes it.
@@ -150,47 +186,52 @@ func (r *Reconciler) recheck(s *Scope) time.Duration {
 	return 0
 }
 
-// unheld is the reason to come back with: a service that is not to be touched is not in
-// order, but a hold is nobody's fault.
-func (s *Scope) unheld() error {
-	if s.held() || s.Blocked == nil {
+// unsettled is the reason to come back with when no step is left: what could not be
+// observed, and what keeps the service from being touched. A hold is nobody's fault, and
+// what is not in the manifest nobody's business.
+func (s *Scope) unsettled() error {
+	if s.held() || s.Assignment.Kind == v1.Absent {
 		return nil
 	}
-	return s.Blocked
-}
-
-func (s *Scope) instance() string {
-	if s.Target == nil {
-		return ""
-	}
-	return s.Target.Instance.String()
+	return together(s.Blocked, s.Facts.RouteErr, s.Facts.ProbeErr)
 }
 
 // noEffect is the error of a step that was taken and shows no effect: the next one would
 // be the same again. A program that ends as soon as it is started looks like this.
 func noEffect(step Step, s *Scope) error {
-	if step.Name() == (stepStart{}).Name() {
+	if step.Name() != (stepStart{}).Name() {
 		return &providers.Fault{
-			Reason: "Exited", Own: true,
-			Message: fmt.Sprintf("%s ended as soon as it was started (%s); look at `deployerctl logs %s`",
-				s.instance(), exitOf(s.primary()), s.Name),
+			Reason:  "NoEffect",
+			Message: fmt.Sprintf("the step %s was taken, and shows no effect: %s", step.Name(), step.Why(s)),
 		}
 	}
-	return &providers.Fault{
-		Reason:  "NoEffect",
-		Message: fmt.Sprintf("the step %s was taken, and shows no effect: %s", step.Name(), step.Why(s)),
+	if s.primary().Running() {
+		return unknownFault(s)
 	}
+	return endedFault(s)
 }
 
-// exitOf says how a unit's process ended.
-func exitOf(u providers.UnitFacts) string {
-	switch {
-	case u.Signal != "":
-		return "signal " + u.Signal
-	case u.ExitStatus != 0:
-		return fmt.Sprintf("exit status %d", u.ExitStatus)
-	case u.Result != "":
-		return "result " + u.Result
+// together joins errors into one sentence, the most important first. Its reason is that
+// of the first; nil when there is none.
+func together(all ...error) error {
+	all = slices.DeleteFunc(all, func(err error) bool { return err == nil })
+	switch len(all) {
+	case 0:
+		return nil
+	case 1:
+		return all[0]
 	}
-	return "no exit status known"
+	return errorList(all)
+}
+
+type errorList []error
+
+func (l errorList) Unwrap() []error { return l }
+
+func (l errorList) Error() string {
+	text := make([]string, len(l))
+	for i, err := range l {
+		text[i] = err.Error()
+	}
+	return strings.Join(text, "; ")
 }

@@ -137,7 +137,7 @@ var _ = Describe("the replace plan", func() {
 		g.write(web)
 		var err error
 		for range 200 {
-			var result, e = g.pass("web")
+			result, e := g.pass("web")
 			if err = e; err != nil {
 				break
 			}

@@ -11,30 +11,43 @@ import (
 )
 
 // stepHealth waits until the started instance is well: enough good probes in a row.
-// An instance that misses its deadline is the release's own fault; judging it bad and
-// going back by itself will start from that error.
+// An instance that ends or misses its deadline is the release's own fault; judging it bad
+// and going back by itself will start from that error.
 type stepHealth struct{}
 
 func (stepHealth) Name() string      { return "health" }
 func (stepHealth) Condition() string { return "Healthy" }
 
 // Done asks for the whole series of probes only of an instance that has not soaked yet.
+// One that has soaked is waited for after a start of ours; answering badly later, it
+// keeps its traffic and its place, and status says that it is degraded.
 func (stepHealth) Done(s *Scope) bool {
-	u := s.primary()
-	if !u.Running() {
+	if !s.primary().Running() {
 		return false
 	}
 	if !s.probed() {
 		return true
 	}
-	if s.soaked(s.Target.Instance.String()) {
-		return s.Facts.Probe.OK
+	if s.soaked(s.instance()) {
+		return s.Facts.Probe.OK || !s.coming()
 	}
 	return s.memory.good >= s.health().Rise
 }
 
+func (h stepHealth) lenient(s *Scope) (v1.ConditionStatus, error) {
+	switch {
+	case !s.probed() || s.Facts.Probe.OK:
+		return v1.True, nil
+	case s.Facts.ProbeErr != nil:
+		return v1.Unknown, s.Facts.ProbeErr
+	}
+	return v1.False, &providers.Fault{Reason: s.Facts.Probe.Reason, Message: h.Why(s)}
+}
+
 func (stepHealth) Why(s *Scope) string {
 	switch u := s.primary(); {
+	case !u.Running() && s.memory.started(s.instance()):
+		return fmt.Sprintf("its unit is %s after %s", u.Active, exitOf(u))
 	case !u.Running():
 		return "its unit is " + u.Active
 	case s.Facts.ProbeErr != nil:
@@ -49,35 +62,37 @@ func (stepHealth) Why(s *Scope) string {
 
 // Run only waits: the probe is an observation, and was made with the others.
 func (h stepHealth) Run(_ context.Context, s *Scope) (reconcile.Result, error) {
-	if s.Facts.ProbeErr != nil {
+	unwell := s.memory.unwellFor(s.instance(), s.Now)
+	deadline := time.Duration(s.health().Deadline)
+	switch {
+	case s.Facts.ProbeErr != nil:
 		return reconcile.Result{}, s.Facts.ProbeErr
-	}
-	health := s.health()
-	began := s.memory.startedAt(s.Target.Instance.String(), s.primary().Since)
-	deadline := time.Duration(health.Deadline)
-	if !s.Facts.Probe.OK && !began.IsZero() && s.Now.Sub(began) >= deadline {
+	case s.soaked(s.instance()) && unwell >= deadline:
+		return reconcile.Result{RequeueAfter: unwellRecheck}, nil
+	case s.soaked(s.instance()):
+	case s.Facts.Probe.Reason == portTaken:
+		return reconcile.Result{}, takenFault(s)
+	case s.ended():
+		return reconcile.Result{}, endedFault(s)
+	case unwell >= deadline && !s.Facts.Probe.OK:
 		return reconcile.Result{}, h.missed(s, deadline)
 	}
-	return reconcile.Result{RequeueAfter: patience(s, began, time.Duration(health.Interval))}, nil
+	return reconcile.Result{RequeueAfter: patience(s, unwell, time.Duration(s.health().Interval))}, nil
 }
 
 // patience is short just after a start, so that a quick program is not kept waiting.
-func patience(s *Scope, began time.Time, interval time.Duration) time.Duration {
+func patience(s *Scope, unwell, interval time.Duration) time.Duration {
 	const quick = 25 * time.Millisecond
 	if s.Facts.Probe.OK {
 		return interval
 	}
-	return max(quick, min(interval, s.Now.Sub(began)/4))
+	return max(quick, min(interval, unwell/4))
 }
 
 func (h stepHealth) missed(s *Scope, deadline time.Duration) error {
-	reason := "HealthDeadlineExceeded"
-	if s.Facts.Probe.Reason == "PortTaken" {
-		reason = "PortTaken"
-	}
 	return &providers.Fault{
-		Reason: reason, Own: true,
-		Message: fmt.Sprintf("%s did not become well within %s: %s; look at `deployerctl logs %s`, and push a fix or roll back",
+		Reason: "HealthDeadlineExceeded", Own: true,
+		Message: fmt.Sprintf("%s was not well for %s: %s; look at `deployerctl logs %s`, and push a fix or roll back",
 			s.Target.Instance.Revision, deadline, h.Why(s), s.Name),
 	}
 }
@@ -104,4 +119,10 @@ func (s *Scope) health() v1.Health {
 		return *h
 	}
 	return *v1.Service{Name: s.Name}.Default().Health
+}
+
+// coming reports whether the instance is on its way up after a start of ours.
+func (s *Scope) coming() bool {
+	return s.memory.neverWell(s.instance()) &&
+		s.memory.unwellFor(s.instance(), s.Now) < time.Duration(s.health().Deadline)
 }

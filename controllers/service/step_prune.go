@@ -8,6 +8,7 @@ import (
 	"sort"
 	"strings"
 
+	v1 "deployer/api/v1"
 	"deployer/providers"
 	"deployer/reconcile"
 )
@@ -24,25 +25,33 @@ func (stepPrune) Name() string      { return "prune" }
 func (stepPrune) Condition() string { return "Pruned" }
 
 func (stepPrune) Done(s *Scope) bool {
-	return s.Facts.RouteErr != nil || s.Facts.SecretErr != nil || len(s.Facts.Releases.Staged) <= 1 || len(surplus(s)) == 0
+	return s.uncertain() != nil || len(s.Facts.Releases.Staged) <= 1 || len(surplus(s)) == 0
+}
+
+func (stepPrune) lenient(s *Scope) (v1.ConditionStatus, error) {
+	if err := s.uncertain(); err != nil {
+		return v1.Unknown, err
+	}
+	return v1.True, nil
 }
 
 func (stepPrune) Why(s *Scope) string {
 	return "older releases are no longer needed: " + strings.Join(surplus(s), ", ")
 }
 
-// Run deletes the directory first and the root after it: an instance without a root
-// could be collected under a release that somebody goes back to.
+// Run removes the roots first: the directories say which there are, so a crash in between
+// leaves nothing that the next pass does not see. Who goes back to a release without a
+// root roots it and looks at its closure again.
 func (stepPrune) Run(ctx context.Context, s *Scope) (reconcile.Result, error) {
 	going := surplus(s)
-	for _, name := range going {
-		if err := s.host.Releases.Discard(ctx, s.Name, name); err != nil {
-			return reconcile.Result{}, fmt.Errorf("discarding release %s: %w", name, err)
-		}
-	}
 	for _, root := range orphanRoots(s, going) {
 		if err := s.host.Closures.Unroot(ctx, root); err != nil {
 			return reconcile.Result{}, fmt.Errorf("removing root %s: %w", root, err)
+		}
+	}
+	for _, name := range going {
+		if err := s.host.Releases.Discard(ctx, s.Name, name); err != nil {
+			return reconcile.Result{}, fmt.Errorf("discarding release %s: %w", name, err)
 		}
 	}
 	return reconcile.Result{}, nil
@@ -58,12 +67,15 @@ func (stepPrune) Assume(s *Scope) {
 	}
 }
 
-// surplus names the instances that may go: not the target, no slot's, and not among the
-// newest good ones.
+// surplus names the instances that may go: not the target, nothing that a slot points to
+// or runs, and not among the newest good ones.
 func surplus(s *Scope) []string {
 	stays := map[string]bool{s.Target.Instance.String(): true}
 	for _, name := range s.Facts.Releases.Pointers {
 		stays[name] = true
+	}
+	for _, u := range s.Facts.Units {
+		stays[u.Instance] = true
 	}
 	for _, r := range newestGood(s) {
 		stays[r.Instance.String()] = true

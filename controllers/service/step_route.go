@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 
+	v1 "deployer/api/v1"
 	"deployer/providers"
 	"deployer/reconcile"
 )
@@ -17,17 +18,25 @@ type stepRoute struct{}
 func (stepRoute) Name() string      { return "route" }
 func (stepRoute) Condition() string { return "Routed" }
 
+// Done removes nothing while anything of the service is not known.
 func (stepRoute) Done(s *Scope) bool {
-	if !s.Target.Wanted && s.wantsRoute() == nil {
+	switch {
+	case s.Facts.RouteErr != nil || s.memory.routeErr != nil:
 		return true
-	}
-	if s.Facts.RouteErr != nil || s.memory.routeFailed {
-		return true
-	}
-	if s.wantsRoute() == nil {
-		return !s.Facts.Route.Found
+	case s.wantsRoute() == nil:
+		return !s.Target.Wanted || !s.Facts.Route.Found || s.uncertain() != nil
 	}
 	return s.Facts.Route.Current
+}
+
+func (stepRoute) lenient(s *Scope) (v1.ConditionStatus, error) {
+	switch {
+	case s.Facts.RouteErr != nil:
+		return v1.Unknown, s.Facts.RouteErr
+	case s.memory.routeErr != nil:
+		return v1.False, s.memory.routeErr
+	}
+	return v1.True, nil
 }
 
 func (stepRoute) Why(s *Scope) string {

@@ -2,8 +2,11 @@ package service
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	v1 "deployer/api/v1"
+	"deployer/providers"
 	"deployer/reconcile"
 )
 
@@ -17,12 +20,8 @@ func (stepStart) Condition() string { return "Started" }
 // Done leaves a process alone that systemd itself is restarting, once we have started
 // this instance: otherwise every pass would undo systemd's growing delay.
 func (stepStart) Done(s *Scope) bool {
-	instance := s.Target.Instance.String()
-	u := s.primary()
-	if s.runs(instance) {
-		return true
-	}
-	return u.Active == "activating" && s.memory.started(instance)
+	instance := s.instance()
+	return s.runs(instance) || s.primary().Active == "activating" && s.memory.started(instance)
 }
 
 func (stepStart) Why(s *Scope) string {
@@ -38,15 +37,42 @@ func (stepStart) Why(s *Scope) string {
 	return "its unit is " + u.Active
 }
 
+// Run notes a start only when it was one: what systemd could not be asked to do does not
+// count against the deadline.
+//
+// What we started, what ended without becoming well (or, not being soaked yet, ended at
+// all), and what systemd does not start again by itself, is started once more; the error
+// makes the next time come later and later.
 func (stepStart) Run(ctx context.Context, s *Scope) (reconcile.Result, error) {
-	s.memory.noteStart(s.Target.Instance.String(), s.Now)
-	return reconcile.Result{}, s.host.Units.Start(ctx, s.Name, v1.Primary)
+	instance, u := s.instance(), s.primary()
+	if u.Running() && u.Instance == "" && s.memory.started(instance) {
+		return reconcile.Result{}, unknownFault(s)
+	}
+	again := !u.Running() && s.memory.started(instance) && (s.memory.neverWell(instance) || !s.soaked(instance))
+	err := s.host.Units.Start(ctx, s.Name, v1.Primary)
+	var fault *providers.Fault
+	if err == nil || errors.As(err, &fault) && fault.Own {
+		s.memory.noteStart(instance, s.Now)
+	}
+	if err == nil && again {
+		err = endedFault(s)
+	}
+	return reconcile.Result{}, err
 }
 
 func (stepStart) Assume(s *Scope) {
 	u := s.primary()
-	u.Active, u.Sub, u.Instance, u.Since = "active", "running", s.Target.Instance.String(), s.Now
+	u.Active, u.Sub, u.Instance, u.Since, u.Restarts = "active", "running", s.instance(), s.Now, 0
 	s.Facts.Units[v1.Primary] = u
 	s.memory.noteStart(u.Instance, s.Now)
-	s.memory.good = 0
+}
+
+// unknownFault is for a process that was started by us and does not show its revision:
+// stopping it again and again would not help.
+func unknownFault(s *Scope) error {
+	return &providers.Fault{
+		Reason: "RevisionUnknown",
+		Message: fmt.Sprintf("%s runs, but its credential `revision` cannot be read; look at /run/credentials and at `systemctl cat %s`",
+			v1.UnitName(s.Name, v1.Primary), s.Name),
+	}
 }

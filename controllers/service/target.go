@@ -9,9 +9,15 @@ import (
 // where that cannot be known (a secrets file that may not be used, no release yet, the
 // service not mentioned), it is what the primary's pointer names: what runs goes on.
 // Judging instances bad, and going back to the last good one, will be decided here too.
+//
+// A foreign unit of the name blocks only a service that is to run here: the services of
+// other hosts, and removals, have no business with it.
 func chooseTarget(s *Scope) {
+	if s.Assignment.Kind == v1.Dismissed {
+		return
+	}
 	for slot, u := range s.Facts.Units {
-		if u.Found && !u.Ours {
+		if u.Found && !u.Ours && s.Assignment.Kind == v1.Assigned {
 			s.Blocked = &providers.Fault{
 				Reason: "NameTaken", Err: providers.ErrConflict,
 				Message: "a unit " + v1.UnitName(s.Name, slot) + " that is not ours is on this host; " +
@@ -21,9 +27,9 @@ func chooseTarget(s *Scope) {
 		}
 	}
 	switch {
-	case s.Assignment.Kind == v1.Dismissed:
-		return
-	case s.Assignment.Kind == v1.Assigned && s.Assignment.Revision != "" && s.Facts.SecretErr == nil:
+	case s.Assignment.Kind != v1.Assigned || s.Assignment.Revision == "":
+		s.Target = pointedTarget(s)
+	case s.Facts.SecretErr == nil:
 		s.Target = &Target{
 			Instance: v1.Instance{Revision: s.Assignment.Revision, Secrets: s.Facts.Secret.Fingerprint},
 			Release:  s.Assignment.Release, Commit: s.Assignment.Service.Commit, Wanted: true,
