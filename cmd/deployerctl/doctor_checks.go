@@ -53,6 +53,11 @@ func (d *doctor) store(ctx context.Context) []finding {
 		out = append(out, bad("lineage", "deployerctl adopt, if that is meant",
 			"the store has lineage %s, this host obeys %s", s.Manifest.Lineage, floor.Lineage))
 	}
+	if d.Name != d.Config.Host {
+		out = append(out, bad("host name", "put the old name back into `host`; if this machine is to become another host: "+
+			"systemctl stop biz-deployer, delete "+d.Config.Paths().StateDir+"/hostname, start it again",
+			"this host answers to %s, the name of its first start, and the configuration says %s", d.Name, d.Config.Host))
+	}
 	mine := 0
 	for _, service := range s.Manifest.Services {
 		if service.RunsOn(d.Name) {

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -47,6 +48,29 @@ func (r Reader) LoadManifest(context.Context) ([]byte, error) {
 		return nil, fmt.Errorf("reading %s: it is empty: %w", fileManifest, errBroken)
 	}
 	return data, err
+}
+
+// Floor is the highest generation that the daemon has seen; the zero Floor when none was.
+func (r Reader) Floor(context.Context) (providers.Floor, error) {
+	var floor providers.Floor
+	err := r.decode(fileFloor, &floor)
+	if errors.Is(err, providers.ErrNotFound) {
+		return providers.Floor{}, nil
+	}
+	return floor, err
+}
+
+// HostName is the name that the daemon pinned, or current when it pinned none.
+func (r Reader) HostName(_ context.Context, current string) (string, error) {
+	data, err := r.read(fileHostName)
+	name := strings.TrimSuffix(string(data), "\n")
+	switch {
+	case errors.Is(err, providers.ErrNotFound):
+		return current, nil
+	case err == nil && !plain(name):
+		err = fmt.Errorf("reading %s: %w", fileHostName, errBroken)
+	}
+	return name, err
 }
 
 func (r Reader) decode(name string, v any) error {

@@ -57,6 +57,11 @@ func Open(ctx context.Context, c hostconfig.Config, o Options) (*Handle, error) 
 		h.Close()
 		return nil, err
 	}
+	if o.Writer {
+		if err := h.Nix.Sweep(); err != nil {
+			logr.FromContextOrDiscard(ctx).Error(err, "sweeping what an earlier daemon left of its pulls")
+		}
+	}
 	if err := h.pinName(ctx); err != nil {
 		h.Close()
 		return nil, err
