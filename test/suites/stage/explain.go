@@ -1,0 +1,35 @@
+package stage
+
+import (
+	"context"
+	"strings"
+
+	. "github.com/onsi/ginkgo/v2"
+
+	"deployer/test/env"
+)
+
+// ExplainFailures prints, when a spec failed, what a person would look at on the hosts. Call
+// it from JustAfterEach.
+func (s *Stage) ExplainFailures(ctx context.Context, hosts ...*env.Host) {
+	if s == nil || !CurrentSpecReport().Failed() {
+		return
+	}
+	for _, host := range append([]*env.Host{s.Biz}, hosts...) {
+		if host == nil || !host.Running() {
+			continue
+		}
+		status, said, _ := host.Exec(ctx, "deployerctl", "status")
+		AddReportEntry("status of "+host.Name, status+said)
+		journal, err := host.Journal(ctx, "")
+		if err != nil {
+			journal = err.Error()
+		}
+		AddReportEntry("journal of "+host.Name, lastLines(journal, 120))
+	}
+}
+
+func lastLines(text string, n int) string {
+	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], "\n")
+}
