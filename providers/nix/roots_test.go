@@ -57,7 +57,7 @@ var _ = Describe("Roots", func() {
 	It("leave what is not a link of ours alone", func(ctx SpecContext) {
 		Expect(manager.Root(ctx, "web-r1", nowhere)).To(Succeed())
 		Expect(os.WriteFile(filepath.Join(dir, "notes"), []byte("mine"), 0o644)).To(Succeed())
-		Expect(os.Symlink("/home/someone/result", filepath.Join(dir, "someone"))).To(Succeed())
+		Expect(os.Symlink("/srv/someone/result", filepath.Join(dir, "someone"))).To(Succeed())
 		Expect(manager.Roots(ctx)).To(Equal(map[string]string{"web-r1": nowhere}))
 		Expect(manager.Root(ctx, "notes", nowhere)).To(MatchError(providers.ErrConflict))
 		Expect(manager.Unroot(ctx, "notes")).To(MatchError(providers.ErrConflict))
