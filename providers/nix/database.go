@@ -39,8 +39,12 @@ printf '%s\n' "$closure" | sort -u | xargs nix-store --dump-db
 `
 
 // query adds the records of the valid ones among the paths, each named once, and of all
-// that they need.
+// that they need. The nix daemon is the quick way, and the commands are the sure one: every
+// Nix has them, also without a daemon.
 func (m *Manager) query(ctx context.Context, storePaths []string, records map[string]*record) error {
+	if err := m.askDaemon(ctx, storePaths, records); err == nil {
+		return nil
+	}
 	for part := range slices.Chunk(storePaths, batch) {
 		args := append([]string{"-c", queryScript, "query"}, part...)
 		result, err := m.run(ctx, m.o.Queries, Command{Name: "sh", Args: args, Timeout: m.o.QueryTimeout}, "")

@@ -37,9 +37,10 @@ type Options struct {
 
 	// Runner runs pulls. Default: SystemdRunner under systemd, else ExecRunner.
 	Runner Runner
-	// Queries runs questions to the Nix database. Default: ExecRunner, which takes a third
-	// of the time, where this process may write the Nix store's files; else Runner. (Even
-	// to read, Nix wants to write.)
+	// Queries runs questions to the Nix database. Default: nix-daemon is asked, without any
+	// process of ours; where there is none, ExecRunner, if this process may write the Nix
+	// store's files; else Runner, which takes three times as long. (Even to read, Nix wants
+	// to write.)
 	Queries Runner
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
@@ -53,6 +54,8 @@ type Manager struct {
 	cache *Cache
 	pulls chan struct{}
 	facts *facts
+	// daemon is the socket of nix-daemon; empty when it is not to be asked.
+	daemon string
 
 	mu    sync.Mutex
 	stats GatewayStats
@@ -89,6 +92,7 @@ func New(o Options) (*Manager, error) {
 		}
 	}
 	if m.o.Queries == nil {
+		m.daemon = m.o.DiskRoot + daemonSocket
 		m.o.Queries = m.o.Runner
 		if mayWriteStore() {
 			m.o.Queries = ExecRunner{}
