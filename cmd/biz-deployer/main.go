@@ -2,13 +2,23 @@
 package main
 
 import (
+	"runtime/debug"
+
 	"github.com/spf13/cobra"
 
 	"deployer/cmd/internal/cli"
 	"deployer/cmd/internal/hostconfig"
 )
 
-func main() { cli.Main(command()) }
+func main() {
+	debug.SetGCPercent(gcPercent)
+	cli.Main(command())
+}
+
+// gcPercent is half of Go's default. What lives on the heap of an idle daemon is 1.6 MB, so
+// the next collection is never far off either way, and this keeps 1.7 MB less resident
+// (measured with 10 services: hack/bench rss). GOGC does not change it.
+const gcPercent = 50
 
 func command() *cobra.Command {
 	var o runOptions
