@@ -83,7 +83,7 @@ func stories() []story {
 		}},
 		{"not-mentioned", func(g *rig) {
 			settled(g, g.web("web", "v1", 8080))
-			g.manifest.Services, g.manifest.Removed = nil, nil
+			g.unlist()
 		}},
 		{"secrets-missing", func(g *rig) {
 			settled(g, g.web("web", "v1", 8080))

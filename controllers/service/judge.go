@@ -43,18 +43,22 @@ func stateOf(s *Scope, left Step, err error) v1.State {
 		return v1.Removing
 	case s.Assignment.Kind == v1.Absent:
 		return v1.Unlisted
-	case s.Blocked != nil || isOwn(err) || reconcile.IsTerminal(err):
-		return v1.Stalled
-	case s.down():
+	case isCertain(s.Blocked) || isOwn(err) || reconcile.IsTerminal(err) || s.down():
 		return v1.Stalled
 	case s.Assignment.Revision == "":
 		return v1.Waiting
 	case left == nil && err == nil:
 		return v1.Settled
-	case s.Target.Wanted && s.soaked(s.instance()) && s.runs(s.instance()) && !s.coming():
+	case s.Target != nil && s.Target.Wanted && s.soaked(s.instance()) && s.runs(s.instance()) && !s.coming():
 		return v1.Settled
 	}
 	return v1.Rolling
+}
+
+// isCertain reports whether the world answered, and the answer is no.
+func isCertain(err error) bool {
+	var fault *providers.Fault
+	return errors.As(err, &fault) && !errors.Is(err, providers.ErrUnavailable)
 }
 
 // down reports whether a good release ends whenever it is started.

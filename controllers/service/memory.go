@@ -25,9 +25,9 @@ type memory struct {
 	wellSince time.Time
 	good      int
 	goodAt    time.Time
-	// keepErr and routeErr are of this pass: what failed is not tried again in it.
-	keepErr  error
-	routeErr error
+	// keepErr and routeErr are of this pass: what failed is not tried again in it. doubt is
+	// its first observation that failed without ending it.
+	keepErr, routeErr, doubt error
 	// told has the events since the last pass without an error, so that a retry does not
 	// tell them again.
 	told map[transition]bool
@@ -46,10 +46,12 @@ type memories struct {
 	all map[string]memory
 }
 
+// load gives what the last pass left, ready for a new one.
 func (m *memories) load(name string) *memory {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	got := m.all[name]
+	got.keepErr, got.routeErr, got.doubt = nil, nil, nil
 	return &got
 }
 

@@ -36,6 +36,11 @@ func (r *Reconciler) observe(ctx context.Context, name string, m *memory) (*Scop
 	}
 	observeRoute(ctx, s)
 	observeProbe(ctx, s)
+	for _, err := range []error{s.Facts.RouteErr, s.Facts.SecretErr, s.Facts.ProbeErr} {
+		if m.doubt == nil {
+			m.doubt = err
+		}
+	}
 	return s, nil
 }
 

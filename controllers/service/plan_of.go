@@ -11,7 +11,6 @@ import (
 // nothing, neither on the host nor in what the passes remember.
 func (r *Reconciler) Plan(ctx context.Context, name string) (Plan, error) {
 	m := r.memories.load(name)
-	m.keepErr, m.routeErr = nil, nil
 	s, err := r.observe(ctx, name, m)
 	if err != nil {
 		return Plan{Service: name}, err

@@ -3,6 +3,8 @@ package service
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,6 +21,7 @@ type rig struct {
 	*fake.World
 	r        *Reconciler
 	manifest v1.Manifest
+	wishes   map[string]v1.Assignment
 	states   map[string]v1.ServiceState
 	reports  int
 }
@@ -40,7 +43,7 @@ func newRig() *rig {
 func (g *rig) restart() {
 	g.r = New(Options{
 		Host: g.Host(), HostName: "biz", Now: g.Clock.Now,
-		Desired: func(name string) v1.Assignment { return g.manifest.Assignments("biz")[name] },
+		Desired: func(name string) v1.Assignment { return g.wishes[name] },
 		Report: func(name string, s v1.ServiceState) {
 			g.states[name] = s
 			g.reports++
@@ -76,6 +79,12 @@ func (g *rig) write(services ...v1.Service) {
 			g.manifest.Removed = append(g.manifest.Removed, v1.Removal{Name: s.Name, Generation: g.manifest.Generation})
 		}
 	}
+	g.wishes = g.manifest.Assignments("biz")
+}
+
+// unlist takes everything out of the manifest without a word.
+func (g *rig) unlist() {
+	g.manifest.Services, g.manifest.Removed, g.wishes = nil, nil, nil
 }
 
 // pass is one pass.
@@ -129,4 +138,111 @@ func stepsInto(done *[]string) func(string, time.Duration, error) {
 			*done = append(*done, step)
 		}
 	}
+}
+
+// drive makes passes for a while of the host's time, whatever they say, as the engine
+// would: it waits as long as it is told to, and a second after an error.
+func (g *rig) drive(name string, d time.Duration) error {
+	GinkgoHelper()
+	var last error
+	for end := g.Clock.Now().Add(d); g.Clock.Now().Before(end); {
+		result, err := g.pass(name)
+		wait := result.RequeueAfter
+		switch {
+		case err != nil:
+			wait = second
+		case wait == 0:
+			wait = end.Sub(g.Clock.Now())
+		}
+		last = err
+		g.Clock.Advance(wait)
+	}
+	return last
+}
+
+// picture is the host as far as it matters: two that look the same are the same. It has
+// no times and no process ids.
+func (g *rig) picture(names ...string) string {
+	GinkgoHelper()
+	before := g.AfterCall
+	g.AfterCall = nil
+	defer func() { g.AfterCall = before }()
+	h := g.Host()
+	var b strings.Builder
+	for _, name := range names {
+		f, err := h.Releases.Observe(context.Background(), name)
+		Expect(err).NotTo(HaveOccurred())
+		fmt.Fprintf(&b, "%s upstream=%s pointers=%v\n", name, f.Upstream, f.Pointers)
+		for _, instance := range slices.Sorted(maps.Keys(f.Staged)) {
+			fmt.Fprintf(&b, "  staged %s soaked=%v\n", instance, f.Staged[instance].Verdict != nil)
+		}
+		for _, slot := range []v1.Slot{v1.Primary, v1.Standby} {
+			if u := g.Unit(name, slot); u != nil {
+				fmt.Fprintf(&b, "  %s runs=%q\n", slot, u.Running())
+			}
+		}
+		fmt.Fprintf(&b, "  route %v\n", g.Caddy.Routes[name])
+	}
+	fmt.Fprintf(&b, "roots %v\n", g.Nix.RootLinks)
+	return b.String()
+}
+
+// reach takes the steps of web, one by one, until the next one is that step, and gives
+// its Scope; the reconciler remembers as if it had taken them.
+func (g *rig) reach(step string) *Scope {
+	GinkgoHelper()
+	m := g.r.memories.load("web")
+	for range 500 {
+		s, err := g.r.observe(context.Background(), "web", m)
+		Expect(err).NotTo(HaveOccurred())
+		next, about := Next(s)
+		Expect(next).NotTo(BeNil(), "nothing is left, and %s never came", step)
+		if next.Name() == step {
+			g.r.memories.save("web", m)
+			return about
+		}
+		result, err := next.Run(context.Background(), about)
+		Expect(err).NotTo(HaveOccurred())
+		g.Clock.Advance(result.RequeueAfter)
+	}
+	Fail("the step " + step + " never came")
+	return nil
+}
+
+// again is the Scope after a step, about the same target.
+func (g *rig) again(about *Scope) *Scope {
+	GinkgoHelper()
+	s, err := g.r.observe(context.Background(), about.Name, about.memory)
+	Expect(err).NotTo(HaveOccurred())
+	if about.Target == about.Keep {
+		s.Target = s.Keep
+	}
+	return s
+}
+
+// events are the reasons of what was told of the service, oldest first.
+func (g *rig) events(name string) []string {
+	GinkgoHelper()
+	all, err := g.Host().States.Events(context.Background(), name)
+	Expect(err).NotTo(HaveOccurred())
+	var out []string
+	for _, e := range all {
+		out = append(out, e.Reason)
+	}
+	return out
+}
+
+// state is what was reported last.
+func (g *rig) state(name string) v1.ServiceState {
+	GinkgoHelper()
+	Expect(g.states).To(HaveKey(name))
+	return g.states[name]
+}
+
+// condition of a service, as it was reported.
+func (g *rig) condition(name, kind string) v1.Condition {
+	GinkgoHelper()
+	c := v1.FindCondition(g.state(name).Conditions, kind)
+	Expect(c).NotTo(BeNil(), "condition "+kind)
+	return *c
 }

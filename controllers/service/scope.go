@@ -83,16 +83,9 @@ func (s *Scope) runs(instance string) bool {
 	return u.Running() && u.Instance == instance
 }
 
-// uncertain is the first of the three observations that may fail without ending the pass.
-// While there is one, nothing is removed.
-func (s *Scope) uncertain() error {
-	for _, err := range []error{s.Facts.RouteErr, s.Facts.SecretErr, s.Facts.ProbeErr} {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
+// uncertain is the first of the three observations that may fail without ending the pass,
+// in any round of it. While there is one, nothing is removed.
+func (s *Scope) uncertain() error { return s.memory.doubt }
 
 // instance is the target's name; empty when there is none.
 func (s *Scope) instance() string {

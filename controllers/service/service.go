@@ -75,7 +75,6 @@ const unwellRecheck = 2 * time.Second
 // keeps to its own time: the errors of side steps are shown, and wait with it.
 func (r *Reconciler) Reconcile(ctx context.Context, name string) (reconcile.Result, error) {
 	m := r.memories.load(name)
-	m.keepErr, m.routeErr = nil, nil
 	s, result, err := r.pass(ctx, name, m)
 	// A pass that was cut off because the daemon stops has seen nothing worth telling.
 	if !errors.Is(context.Cause(ctx), reconcile.ErrDrainTimeout) {
@@ -193,7 +192,11 @@ func (s *Scope) unsettled() error {
 	if s.held() || s.Assignment.Kind == v1.Absent {
 		return nil
 	}
-	return together(s.Blocked, s.Facts.RouteErr, s.Facts.ProbeErr)
+	now := together(s.Blocked, s.Facts.RouteErr, s.Facts.ProbeErr)
+	if doubt := s.uncertain(); now == nil && !isCertain(doubt) {
+		return doubt
+	}
+	return now
 }
 
 // noEffect is the error of a step that was taken and shows no effect: the next one would

@@ -220,7 +220,7 @@ var _ = Describe("removal", func() {
 		web := g.web("web", "v1", 8080)
 		g.write(web)
 		g.settle("web")
-		g.manifest.Services, g.manifest.Removed = nil, nil
+		g.unlist()
 		g.ForgetCalls()
 		g.settle("web")
 		Expect(g.changes()).To(BeEmpty())

@@ -66,7 +66,7 @@ func (w *World) Reboot() {
 		u.process, u.restarting, u.failed, u.turnsAt, u.restarts = nil, false, false, 0, 0
 	}
 	for service, f := range w.releases {
-		if _, staged := f.pointed(v1.Primary); staged != nil && f.upstream != "" {
+		if _, staged := f.pointed(v1.Primary); staged != nil && f.upstream != "" && staged.Release.InternalPort != 0 {
 			f.upstream = address(staged.Release.InternalPort)
 		}
 		u := w.unit(service, v1.Primary)

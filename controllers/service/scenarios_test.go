@@ -1,0 +1,96 @@
+package service
+
+import (
+	v1 "deployer/api/v1"
+	"deployer/providers/fake"
+)
+
+// scenario is one thing that people do, with a state of the host before it. The fault and
+// crash matrices go through all of them.
+type scenario struct {
+	name string
+	// before brings the host to its state, and now writes the manifest that is to be
+	// brought about from there.
+	before, now func(g *rig)
+	// served: web answered before, and must not stop doing so for the world's faults.
+	served bool
+}
+
+const secretsPath = "/var/lib/biz-secrets/web.env"
+
+func secretsFile(content string) fake.SecretsFile {
+	return fake.SecretsFile{Content: content, Mode: 0o600}
+}
+
+func withSecrets(s v1.Service) v1.Service {
+	s.EnvFile = secretsPath
+	return s
+}
+
+// scenarios of the replace plan and of removal. (Overlap adds its own.)
+func scenarios() []scenario {
+	web := func(release string) func(g *rig) {
+		return func(g *rig) { g.write(g.web("web", release, 8080)) }
+	}
+	settled := func(releases ...string) func(g *rig) {
+		return func(g *rig) {
+			for _, release := range releases {
+				web(release)(g)
+				g.settle("web")
+			}
+		}
+	}
+	secrets := func(g *rig) {
+		g.SecretsFiles[secretsPath] = secretsFile("TOKEN=one\n")
+		g.write(withSecrets(g.web("web", "v1", 8080)))
+		g.settle("web")
+	}
+	nothing := func(*rig) {}
+	return []scenario{
+		{"the first release", nothing, web("v1"), false},
+		{"the next release", settled("v1"), web("v2"), true},
+		{"the fifth release", settled("v1", "v2", "v3", "v4"), web("v5"), true},
+		{"a rollback", settled("v1", "v2"), web("v1"), true},
+		{"another domain", settled("v1"), func(g *rig) {
+			s := g.web("web", "v1", 8080)
+			s.HTTP.Domain = "other.example.com"
+			g.write(s)
+		}, true},
+		{"another port", settled("v1"), func(g *rig) { g.write(g.web("web", "v1", 9090)) }, true},
+		{"no http any more", settled("v1"), func(g *rig) {
+			s := g.web("web", "v1", 8080)
+			s.HTTP = nil
+			g.write(s)
+		}, true},
+		{"new secrets", secrets, func(g *rig) { g.SecretsFiles[secretsPath] = secretsFile("TOKEN=two\n") }, true},
+		{"a unit edited by hand", settled("v1"), func(g *rig) { g.Unit("web", v1.Primary).Edited = true }, true},
+		{"a stopped unit", settled("v1"), func(g *rig) { g.StopByHand("web", v1.Primary) }, false},
+		{"a collected closure", settled("v1"), func(g *rig) {
+			clear(g.Nix.RootLinks)
+			clear(g.Nix.OnDisk)
+		}, true},
+		{"a removal", settled("v1", "v2"), func(g *rig) { g.write() }, false},
+		{"a removal and the same name again", func(g *rig) {
+			settled("v1")(g)
+			g.write()
+			// Half of the removal is done when the name comes back.
+			g.reach("unroot")
+		}, web("v1"), false},
+	}
+}
+
+// begin is a rig in the state before the scenario, with its wish written.
+func (c scenario) begin() *rig {
+	g := newRig()
+	c.before(g)
+	c.now(g)
+	g.ForgetCalls()
+	return g
+}
+
+// end is what the host looks like when nothing disturbs the scenario.
+func (c scenario) end() string {
+	g := c.begin()
+	g.settle("web")
+	return g.picture("web")
+}

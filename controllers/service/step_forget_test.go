@@ -1,0 +1,17 @@
+package service
+
+import (
+	. "github.com/onsi/ginkgo/v2"
+)
+
+var _ = Describe("the step forget", func() {
+	aStep{
+		step: stepForget{},
+		setup: func(g *rig) {
+			g.write(g.web("web", "v1", 8080))
+			g.settle("web")
+			g.write()
+		},
+		effects: []string{"releases.Forget"},
+	}.specs()
+})
