@@ -88,11 +88,15 @@ func (h *Handle) open(ctx context.Context, paths providers.Paths) (err error) {
 		return err
 	}
 	h.Repository = manifest.NewRepository(manifest.Options{Objects: h.Objects, StoreName: h.Location.String()})
-	if h.Cache, err = nix.NewCache(h.Objects, c.TrustedPublicKeys); err != nil {
+	cache, err := h.openCache(ctx)
+	if err != nil {
+		return fmt.Errorf("cache: %w", err)
+	}
+	if h.Cache, err = nix.NewCache(cache, c.TrustedPublicKeys); err != nil {
 		return fmt.Errorf("trustedPublicKeys: %w", err)
 	}
 	if h.Nix, err = nix.New(nix.Options{
-		Paths: paths, Objects: h.Objects, TrustedPublicKeys: c.TrustedPublicKeys, Pulls: c.Pulls,
+		Paths: paths, Objects: cache, TrustedPublicKeys: c.TrustedPublicKeys, Pulls: c.Pulls,
 	}); err != nil {
 		return err
 	}
@@ -105,6 +109,18 @@ func (h *Handle) open(ctx context.Context, paths providers.Paths) (err error) {
 	h.Closures, h.Units, h.Routes, h.Releases = h.Nix, h.Systemd, h.Caddy, releases.New(releases.Options{Paths: paths})
 	h.Secrets, h.Prober = secrets.New(paths), probe.New(probe.Options{})
 	return nil
+}
+
+// openCache is where closures come from: the store, unless the configuration says otherwise.
+func (h *Handle) openCache(ctx context.Context) (providers.Objects, error) {
+	switch url := h.Config.Cache; {
+	case url == "":
+		return h.Objects, nil
+	case strings.HasPrefix(url, "http://"), strings.HasPrefix(url, "https://"):
+		return nix.OpenHTTPCache(url)
+	default:
+		return objectstore.Open(ctx, url, objectstore.Options{})
+	}
 }
 
 // credentialsDir is where the credentials of units can be read. systemd hides

@@ -27,6 +27,9 @@ type Config struct {
 	Host string `json:"host,omitempty"`
 	// Store holds manifest, cache and reports; the embedded file store when left out.
 	Store string `json:"store,omitempty"`
+	// Cache is where closures come from when that is not the store: http(s)://…, s3://… or
+	// file://….
+	Cache string `json:"cache,omitempty"`
 	// TrustedPublicKeys are Nix keys, name:base64. A closure that none of them signed is refused.
 	TrustedPublicKeys []string `json:"trustedPublicKeys"`
 	Caddy             Caddy    `json:"caddy"`
