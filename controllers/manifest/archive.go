@@ -34,19 +34,68 @@ func (r *Repository) archive(ctx context.Context, s *Snapshot) (string, error) {
 	stamp := "manifest-" + at.UTC().Format(archiveTime)
 	names := []string{stamp + ".json", fmt.Sprintf("%s-g%d.json", stamp, s.Manifest.Generation)}
 	for _, name := range names {
-		_, err := r.put(ctx, archivePrefix+name, s.Manifest, providers.PutOptions{IfAbsent: true})
-		if err == nil {
-			return name, nil
-		}
-		if !errors.Is(err, providers.ErrConflict) {
+		kept, err := r.keep(ctx, name, s)
+		if err != nil {
 			return "", fmt.Errorf("archiving generation %d: %w", s.Manifest.Generation, err)
 		}
-		there, err := r.get(ctx, archivePrefix+name, "")
-		if err == nil && there.Hash == s.Hash {
-			return name, nil // an earlier try, or another writer, archived just this
+		if kept {
+			return name, nil
 		}
 	}
 	return "", fmt.Errorf("archiving generation %d: %s is taken by another version; try again", s.Manifest.Generation, names[1])
+}
+
+// keep writes a version under a name, unless another one has that name. It looks first,
+// for stores that ignore conditions; an earlier try, or another writer, may have archived
+// just this version.
+func (r *Repository) keep(ctx context.Context, name string, s *Snapshot) (bool, error) {
+	for range 2 {
+		there, err := r.get(ctx, archivePrefix+name, "")
+		var invalid *InvalidError
+		switch {
+		case err == nil:
+			return there.Hash == s.Hash, nil
+		case errors.As(err, &invalid):
+			return false, nil
+		case !errors.Is(err, providers.ErrNotFound):
+			return false, err
+		}
+		_, err = r.put(ctx, archivePrefix+name, s.Manifest, providers.PutOptions{IfAbsent: true})
+		if !errors.Is(err, providers.ErrConflict) {
+			return err == nil, err
+		}
+	}
+	return false, nil
+}
+
+// nextGeneration is one more than the present one, unless an older manifest was put back
+// by hand. Hosts have seen newer ones then and refuse it, so the next has to be above all
+// that were ever in force: one more than the newest archived, which the lost one had, is
+// not enough.
+func (r *Repository) nextGeneration(ctx context.Context, present *Snapshot) (int64, error) {
+	next := present.Manifest.Generation + 1
+	names, err := r.Archives(ctx)
+	if err != nil || len(names) == 0 {
+		return next, err
+	}
+	newest, err := r.get(ctx, archivePrefix+names[0], "")
+	var invalid *InvalidError
+	switch {
+	case errors.As(err, &invalid):
+		return next, nil
+	case err != nil:
+		return 0, err
+	case newest.Manifest.Lineage != present.Manifest.Lineage:
+		return next, nil
+	}
+	switch archived := newest.Manifest.Generation; {
+	case archived > present.Manifest.Generation,
+		// A version is archived after it was written, so that a writer is at it or died; here
+		// it was written after it was archived.
+		archived == present.Manifest.Generation && present.ModifiedAt.After(newest.ModifiedAt):
+		return archived + 2, nil
+	}
+	return next, nil
 }
 
 // Archives lists the archived versions, newest first.

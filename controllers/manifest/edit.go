@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	v1 "deployer/api/v1"
@@ -32,8 +33,9 @@ type Edited struct {
 	Changed bool
 }
 
-// maxTries bounds how often an edit is applied again after a lost race.
-const maxTries = 60
+// maxTries bounds how often an edit is applied again after a lost race. Together with the
+// pauses it is longer than claimAge.
+const maxTries = 200
 
 // Edit reads the manifest, lets edit change a copy, archives what was in force, and
 // writes the copy as the next generation. When somebody else was faster, it reads again
@@ -69,7 +71,9 @@ func (r *Repository) tryEdit(ctx context.Context, o EditOptions, edit func(*v1.M
 		return nil, err
 	}
 	after := before.Manifest.Clone()
-	after.Generation++
+	if after.Generation, err = r.nextGeneration(ctx, before); err != nil {
+		return nil, err
+	}
 	if err := edit(after); err != nil {
 		return nil, err
 	}
@@ -82,18 +86,37 @@ func (r *Repository) tryEdit(ctx context.Context, o EditOptions, edit func(*v1.M
 	if o.DryRun {
 		return &Edited{Before: before.Manifest, After: after, Changed: true}, nil
 	}
+	return r.commit(ctx, before, after)
+}
+
+// commit archives what was in force, and then writes the next generation in its place.
+func (r *Repository) commit(ctx context.Context, before *Snapshot, after *v1.Manifest) (*Edited, error) {
 	conditional, err := r.conditional(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("asking the store for conditional writes: %w", err)
+	}
+	began := r.now()
+	if !conditional {
+		release, err := r.claim(ctx, before, after)
+		if err != nil {
+			return nil, err
+		}
+		defer release()
 	}
 	name, err := r.archive(ctx, before)
 	if err != nil {
 		return nil, err
 	}
+	if !conditional && r.now().Sub(began) > claimAge/2 {
+		return nil, fmt.Errorf("writing %s: the claim got old: %w", Key, providers.ErrConflict)
+	}
+	o := providers.PutOptions{}
 	if conditional {
-		_, err = r.put(ctx, Key, after, providers.PutOptions{IfMatch: before.ETag})
-	} else {
-		err = r.putUnconditionally(ctx, after)
+		o.IfMatch = before.ETag
+	}
+	_, err = r.put(ctx, Key, after, o)
+	if err != nil || !conditional {
+		err = r.readBack(ctx, after, err)
 	}
 	if err != nil {
 		return nil, err
@@ -101,10 +124,26 @@ func (r *Repository) tryEdit(ctx context.Context, o EditOptions, edit func(*v1.M
 	return &Edited{Before: before.Manifest, After: after, Archive: name, Changed: true}, nil
 }
 
+// readBack settles what a write did whose answer got lost, or that had no condition.
+func (r *Repository) readBack(ctx context.Context, after *v1.Manifest, wrote error) error {
+	if errors.Is(wrote, providers.ErrConflict) {
+		return wrote
+	}
+	got, err := r.Read(ctx)
+	switch {
+	case err == nil && got.Hash == after.Hash():
+		return nil
+	case wrote != nil:
+		return fmt.Errorf("%w; it is not certain that generation %d was not written: `deploy-manifest show` tells", wrote, after.Generation)
+	case err != nil:
+		return fmt.Errorf("reading back generation %d: %w", after.Generation, err)
+	}
+	return fmt.Errorf("writing %s: another writer was there at the same moment: %w", Key, providers.ErrConflict)
+}
+
 // finish fills what every write carries, and refuses a result that is not valid.
 func (r *Repository) finish(before *Snapshot, after *v1.Manifest, o EditOptions) error {
 	after.Version = v1.Version
-	after.Generation = before.Manifest.Generation + 1
 	after.Previous = before.Hash
 	after.UpdatedAt = r.now().UTC().Truncate(time.Second)
 	after.UpdatedBy, after.Message = o.By, o.Message
@@ -120,32 +159,14 @@ func (r *Repository) finish(before *Snapshot, after *v1.Manifest, o EditOptions)
 	return checkMassRemoval(before.Manifest, after)
 }
 
-// putUnconditionally is for stores that ignore If-Match: archive the new version first,
-// write, read back, compare. Of two writers at the same moment at least one notices, and
-// what the other wrote is in the archive.
-func (r *Repository) putUnconditionally(ctx context.Context, after *v1.Manifest) error {
-	if _, err := r.archive(ctx, &Snapshot{Manifest: after, Hash: after.Hash()}); err != nil {
-		return err
-	}
-	if _, err := r.put(ctx, Key, after, providers.PutOptions{}); err != nil {
-		return err
-	}
-	got, err := r.Read(ctx)
-	if err != nil {
-		return err
-	}
-	if got.Hash != after.Hash() {
-		return fmt.Errorf("writing %s: another writer was there at the same moment: %w", Key, providers.ErrConflict)
-	}
-	return nil
-}
-
 // checkMassRemoval refuses an edit that takes down more than one service and over 30 %
-// of them: such an edit is more often a mistake than a wish.
+// of them, everywhere or on one of their hosts: such an edit is more often a mistake than
+// a wish.
 func checkMassRemoval(before, after *v1.Manifest) error {
 	gone := 0
 	for _, s := range before.Services {
-		if after.Service(s.Name) == nil {
+		now := after.Service(s.Name)
+		if now == nil || slices.ContainsFunc(s.Hosts, func(host string) bool { return !now.RunsOn(host) }) {
 			gone++
 		}
 	}
@@ -154,7 +175,7 @@ func checkMassRemoval(before, after *v1.Manifest) error {
 	}
 	return &providers.Fault{
 		Reason: "MassRemoval",
-		Message: fmt.Sprintf("this would remove %d of %d services at once, so nothing was written; "+
+		Message: fmt.Sprintf("this would take down %d of %d services at once, on all or some of their hosts, so nothing was written; "+
 			"if that is what you want, say --allow-mass-removal", gone, len(before.Services)),
 	}
 }

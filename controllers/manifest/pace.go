@@ -29,6 +29,10 @@ type pacer struct {
 	eagerUntil time.Time
 }
 
+// longestPatience bounds what a store may ask for: a day's Retry-After would leave a host
+// blind for a day.
+const longestPatience = 5 * time.Minute
+
 // next is how long to wait after a look. A store that asks for patience gets it.
 func (p *pacer) next(pace Pace, changed bool, err error, now time.Time) time.Duration {
 	if changed || p.last == 0 {
@@ -40,5 +44,5 @@ func (p *pacer) next(pace Pace, changed bool, err error, now time.Time) time.Dur
 		p.last = pace.Min
 	}
 	wait := float64(p.last) * (1 + pace.Jitter*(2*rand.Float64()-1))
-	return max(time.Duration(wait), providers.RetryAfterOf(err))
+	return max(time.Duration(wait), min(providers.RetryAfterOf(err), longestPatience))
 }

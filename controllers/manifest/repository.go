@@ -75,7 +75,7 @@ func (r *Repository) askOnce(ask func(context.Context) (bool, error)) func(conte
 			return false, err
 		}
 		if answered, honours = true, answer; !honours {
-			r.warn("the store " + r.storeName + " ignores If-Match: two writers at the same moment can only be noticed afterwards")
+			r.warn("the store " + r.storeName + " ignores conditional writes: writers wait for each other instead")
 		}
 		return honours, nil
 	}
