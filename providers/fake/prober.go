@@ -37,9 +37,10 @@ func (w *World) probe(q providers.ProbeRequest) providers.ProbeResult {
 		}
 		return providers.ProbeResult{OK: true, Answer: "exit status 0"}
 	}
-	switch holder := w.holder(q.Port); {
+	switch {
 	case !running || !w.listens(u) || u.process.port != q.Port:
-		if holder != "" && (u == nil || holder != v1.UnitName(u.service, u.slot)) {
+		// Looked for only here: it reads every unit, and a no-op pass probes a thousand.
+		if holder := w.holder(q.Port); holder != "" && (u == nil || holder != v1.UnitName(u.service, u.slot)) {
 			return unwell(q, "PortTaken", "held by "+holder)
 		}
 		return unwell(q, "ConnectionRefused", "connection refused")
