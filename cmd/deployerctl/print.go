@@ -97,11 +97,23 @@ func printConditions(w io.Writer, conditions []v1.Condition) {
 		return
 	}
 	fmt.Fprintln(w)
+	conditions = slices.Clone(conditions)
+	slices.SortStableFunc(conditions, func(a, b v1.Condition) int { return place(a) - place(b) })
 	t := cli.NewTable(w, "condition", "status", "since", "reason")
 	for _, c := range conditions {
 		t.AppendRow([]any{c.Type, c.Status, ago(c.LastTransitionTime), c.Reason})
 	}
 	t.Render()
+}
+
+// place orders conditions as the steps of a deployment come, what sums them up last.
+func place(c v1.Condition) int {
+	order := []string{
+		"Rooted", "Pulled", "Staged", "Routed", "Installed", "Started", "Healthy", "Serving", "Soaked", "Pruned",
+		"Unrouted", "Stopped", "Uninstalled", "Unrooted", "Forgotten",
+		v1.Reconciling, v1.StalledCondition, v1.Ready,
+	}
+	return slices.Index(order, c.Type)
 }
 
 func printEvidence(w io.Writer, s v1.ServiceState) {

@@ -57,6 +57,9 @@ func (a *app) showStatus(c *cobra.Command, format cli.Format, args []string) err
 		return err
 	}
 	out := c.OutOrStdout()
+	if !state.live && format != cli.Table {
+		fmt.Fprintf(c.ErrOrStderr(), "the daemon does not run: this is what it wrote %s ago\n", ago(state.UpdatedAt))
+	}
 	if len(args) == 0 {
 		if err := cli.Print(out, format, state.HostState, func(w io.Writer) error { return printHost(w, state) }); err != nil {
 			return err
