@@ -32,6 +32,10 @@ func (m *Manager) Install(ctx context.Context, spec providers.UnitSpec) error {
 		return fmt.Errorf("installing %s: %w", unit, err)
 	}
 	wrote, err := m.write(ctx, u, f, spec.Slot)
+	if err == nil && !wrote && m.isLoaded(ctx, u) {
+		m.relist() // its enablement may have been written
+		return nil
+	}
 	if err == nil {
 		err = m.load(ctx, u, wrote)
 	}
@@ -109,6 +113,20 @@ func (m *Manager) undo(ctx context.Context, unit string, f files) (bool, error) 
 		_ = os.Remove(filepath.Dir(path))
 	}
 	return len(f.masks)+len(f.dropIns) > 0, nil
+}
+
+// isLoaded reports whether systemd is known to have the unit's text loaded. Most releases
+// change no unit, and what the observation before has just compared is not asked again.
+func (m *Manager) isLoaded(ctx context.Context, u Unit) bool {
+	l, err := m.list(ctx)
+	if err != nil {
+		return false
+	}
+	if row, ok := l.rows[u.Name]; !ok || row.LoadState == "not-found" {
+		return false
+	}
+	d, err := m.detail(ctx, l, u)
+	return err == nil && len(d.differs) == 0
 }
 
 // load makes systemd have the unit's text and no other, and proves it by asking. A unit

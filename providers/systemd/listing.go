@@ -66,6 +66,13 @@ func (m *Manager) list(ctx context.Context) (*listing, error) {
 	return l, nil
 }
 
+// relist makes the next look read the directories again; what is loaded stays known.
+func (m *Manager) relist() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.listing = nil
+}
+
 // changed forgets what is known of a unit, after we did something to it.
 func (m *Manager) changed(unit string) {
 	m.mu.Lock()
