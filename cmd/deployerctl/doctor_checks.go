@@ -173,15 +173,15 @@ func (d *doctor) disk(context.Context) []finding {
 		}
 		free := fs.Bavail * uint64(fs.Bsize) //nolint:gosec // a block size is positive
 		if free < low {
-			out = append(out, bad("disk", "free some space, for example with nix-collect-garbage", "%s has %s free, %s are wanted", path, bytes(free), bytes(low)))
+			out = append(out, bad("disk", "free some space, for example with nix-collect-garbage", "%s has %s free, %s are wanted", path, inUnits(free), inUnits(low)))
 			continue
 		}
-		out = append(out, ok("disk", "%s has %s free", path, bytes(free)))
+		out = append(out, ok("disk", "%s has %s free", path, inUnits(free)))
 	}
 	return out
 }
 
-func bytes(n uint64) string {
+func inUnits(n uint64) string {
 	const unit = 1024
 	if n < unit*unit {
 		return fmt.Sprintf("%d KiB", n/unit)
@@ -207,9 +207,9 @@ func printClosure(w io.Writer, paths []nix.PathStatus) error {
 			trusted = "NO: " + p.Problem
 		}
 		total += p.DownloadSize
-		t.AppendRow([]any{p.StorePath, found, bytes(uint64(max(p.DownloadSize, 0))), strings.Join(p.Signatures, ", "), trusted}) //nolint:gosec // not negative
+		t.AppendRow([]any{p.StorePath, found, inUnits(uint64(max(p.DownloadSize, 0))), strings.Join(p.Signatures, ", "), trusted}) //nolint:gosec // not negative
 	}
 	t.Render()
-	fmt.Fprintf(w, "%d paths, %s to download\n", len(paths), bytes(uint64(max(total, 0)))) //nolint:gosec // not negative
+	fmt.Fprintf(w, "%d paths, %s to download\n", len(paths), inUnits(uint64(max(total, 0)))) //nolint:gosec // not negative
 	return nil
 }

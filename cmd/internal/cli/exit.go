@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	v1 "deployer/api/v1"
+	"deployer/controllers/manifest"
 )
 
 // Version is set by the linker.
@@ -93,10 +94,13 @@ func Run(ctx context.Context, root *cobra.Command, stderr io.Writer) int {
 // CodeOf is the exit code that an error means.
 func CodeOf(err error) int {
 	var exit *CodedError
+	var stored *manifest.InvalidError
 	var invalid v1.ErrorList
 	switch {
 	case errors.As(err, &exit):
 		return exit.Code
+	case errors.As(err, &stored):
+		return ExitError // what is wrong is in the store, not in what was typed
 	case errors.As(err, &invalid):
 		return ExitUsage
 	}
@@ -115,6 +119,9 @@ func prepare(root *cobra.Command) {
 		return Usagef("%w; `%s --help` shows how it is used", err, c.CommandPath())
 	}
 	root.SetFlagErrorFunc(usage)
+	if root.HasSubCommands() && root.RunE == nil {
+		root.Args, root.RunE = noSuchCommand, func(c *cobra.Command, _ []string) error { return c.Help() }
+	}
 	walk(root, func(c *cobra.Command) {
 		if check := c.Args; check != nil {
 			c.Args = func(c *cobra.Command, args []string) error {
@@ -125,6 +132,18 @@ func prepare(root *cobra.Command) {
 			}
 		}
 	})
+}
+
+// noSuchCommand is what cobra says of a mistyped command, in one line.
+func noSuchCommand(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	near := ""
+	if names := c.SuggestionsFor(args[0]); len(names) > 0 {
+		near = "; did you mean " + strings.Join(names, " or ") + "?"
+	}
+	return fmt.Errorf("there is no command %q%s", args[0], near)
 }
 
 func walk(c *cobra.Command, f func(*cobra.Command)) {
