@@ -57,8 +57,7 @@ func slotDigestOf(u providers.UnitFacts) slotDigest {
 
 // describe writes the state out in full.
 func (r *Reconciler) describe(ctx context.Context, s *Scope, j judgement, err error) v1.ServiceState {
-	now := r.now().UTC()
-	before := s.memory.last
+	now, before := r.now().UTC(), s.memory.seen()
 	st := v1.ServiceState{
 		Name: s.Name, State: j.state, Sync: j.sync, Health: j.health, Reason: j.reason, Message: j.message,
 		ObservedGeneration: s.Assignment.Generation, Upstream: s.Facts.Releases.Upstream,
@@ -86,7 +85,7 @@ func desiredOf(s *Scope) v1.Target {
 		Revision: s.Assignment.Revision, StorePath: s.Assignment.Release.StorePath, Commit: s.Assignment.Service.Commit,
 	}
 	if s.Target != nil && s.Target.Wanted {
-		t.Instance = s.Target.Instance.String()
+		t.Instance = s.instance()
 	}
 	return t
 }

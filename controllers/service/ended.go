@@ -22,8 +22,16 @@ func endedFault(s *Scope) error {
 	return &providers.Fault{
 		Reason: "Exited", Own: true,
 		Message: fmt.Sprintf("%s ended by itself after it was started (%s); look at `deployerctl logs %s`, and push a fix or roll back",
-			s.Target.Instance.Revision, exitOf(s.primary()), s.Name),
+			s.Target.Instance.Revision, howEnded(s.primary()), s.Name),
 	}
+}
+
+// howEnded is the last exit; of a unit that runs again systemd does not tell it.
+func howEnded(u providers.UnitFacts) string {
+	if u.Running() && u.Restarts > 0 {
+		return fmt.Sprintf("systemd restarted it %d times", u.Restarts)
+	}
+	return exitOf(u)
 }
 
 // takenFault is not the release's own: whoever holds the port has to go.

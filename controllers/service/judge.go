@@ -43,7 +43,7 @@ func stateOf(s *Scope, left Step, err error) v1.State {
 		return v1.Removing
 	case s.Assignment.Kind == v1.Absent:
 		return v1.Unlisted
-	case isCertain(s.Blocked) || isOwn(err) || reconcile.IsTerminal(err) || s.down():
+	case isCertain(s.Blocked) || isOwn(err) || err != nil && reconcile.IsTerminal(err) || s.down():
 		return v1.Stalled
 	case s.Assignment.Revision == "":
 		return v1.Waiting
@@ -57,6 +57,9 @@ func stateOf(s *Scope, left Step, err error) v1.State {
 
 // isCertain reports whether the world answered, and the answer is no.
 func isCertain(err error) bool {
+	if err == nil {
+		return false
+	}
 	var fault *providers.Fault
 	return errors.As(err, &fault) && !errors.Is(err, providers.ErrUnavailable)
 }
@@ -69,6 +72,9 @@ func (s *Scope) down() bool {
 
 // isOwn reports whether the release itself is to blame.
 func isOwn(err error) bool {
+	if err == nil {
+		return false
+	}
 	var fault *providers.Fault
 	return errors.As(err, &fault) && fault.Own
 }

@@ -31,12 +31,30 @@ type memory struct {
 	// told has the events since the last pass without an error, so that a retry does not
 	// tell them again.
 	told map[transition]bool
-	// last is the state that was reported last, and shown its digest; reported says that
-	// there was one.
-	last     v1.ServiceState
-	shown    digest
-	reported bool
+	// shown is what was reported last; nil when nothing was. It is replaced, never changed.
+	shown *report
 }
+
+// report is a state as it was reported.
+type report struct {
+	digest digest
+	// seen is the last state of a pass that saw everything.
+	seen v1.ServiceState
+}
+
+// reported reports whether anything was reported of the service.
+func (m *memory) reported() bool { return m.shown != nil }
+
+// seen is the last state of a pass that saw everything; empty when there was none.
+func (m *memory) seen() v1.ServiceState {
+	if m.shown == nil {
+		return v1.ServiceState{}
+	}
+	return m.shown.seen
+}
+
+// shows reports whether that is what was reported last.
+func (m *memory) shows(d digest) bool { return m.shown != nil && m.shown.digest == d }
 
 // memories holds one memory per name. A pass works on its own copy and gives it back at
 // its end, so that a plan can be asked for meanwhile; a pass that panics forgets what it

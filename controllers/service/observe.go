@@ -48,18 +48,27 @@ func (r *Reconciler) observe(ctx context.Context, name string, m *memory) (*Scop
 // never with the manifest.
 func observeUnits(ctx context.Context, s *Scope) error {
 	s.Facts.Units = make(map[v1.Slot]providers.UnitFacts, 2)
-	for _, slot := range []v1.Slot{v1.Primary, v1.Standby} {
-		spec := providers.UnitSpec{Service: s.Name, Slot: slot}
-		if staged, ok := s.Facts.Releases.Staged[s.Facts.Releases.Pointers[slot]]; ok {
-			spec.Release, spec.StandbyPort = &staged.Release, staged.StandbyPort
-		}
-		facts, err := s.host.Units.Observe(ctx, spec)
+	for _, slot := range [...]v1.Slot{v1.Primary, v1.Standby} {
+		facts, err := s.host.Units.Observe(ctx, s.specOf(slot))
 		if err != nil {
 			return fmt.Errorf("observing unit %s: %w", v1.UnitName(s.Name, slot), err)
 		}
 		s.Facts.Units[slot] = facts
 	}
 	return nil
+}
+
+// specOf is what the slot's unit should be.
+func (s *Scope) specOf(slot v1.Slot) providers.UnitSpec {
+	spec := providers.UnitSpec{Service: s.Name, Slot: slot}
+	pointed, ok := s.Facts.Releases.Pointers[slot]
+	if !ok {
+		return spec
+	}
+	if staged, ok := s.Facts.Releases.Staged[pointed]; ok {
+		spec.Release, spec.StandbyPort = &staged.Release, staged.StandbyPort
+	}
+	return spec
 }
 
 // observeClosures looks at the paths and roots of the target and of the last good one; a
@@ -69,8 +78,8 @@ func observeClosures(ctx context.Context, s *Scope) error {
 	if s.Assignment.Kind == v1.Dismissed {
 		return observeAllRoots(ctx, s)
 	}
-	var paths []string
-	for _, t := range []*Target{s.Target, s.Keep} {
+	paths := make([]string, 0, 2)
+	for _, t := range [...]*Target{s.Target, s.Keep} {
 		if t == nil {
 			continue
 		}

@@ -33,8 +33,10 @@ type Scope struct {
 // Target is an instance with all that is needed to run it.
 type Target struct {
 	Instance v1.Instance
-	Release  v1.Release
-	Commit   string
+	// name is the Instance's; every step asks for it.
+	name    string
+	Release v1.Release
+	Commit  string
 	// Wanted: the manifest asks for it. False for what is only kept running.
 	Wanted bool
 }
@@ -92,7 +94,7 @@ func (s *Scope) instance() string {
 	if s.Target == nil {
 		return ""
 	}
-	return s.Target.Instance.String()
+	return s.Target.name
 }
 
 // exists reports whether anything of the service is on this host.
@@ -109,12 +111,17 @@ func (s *Scope) exists() bool {
 	return f.Route.Found
 }
 
+// routed reports whether there should be a route in Caddy.
+func (s *Scope) routed() bool {
+	return s.Assignment.Kind == v1.Assigned && s.Assignment.Service.HTTP != nil
+}
+
 // wantsRoute is the route that should be in Caddy; nil for none.
 func (s *Scope) wantsRoute() *providers.Route {
-	h := s.Assignment.Service.HTTP
-	if s.Assignment.Kind != v1.Assigned || h == nil {
+	if !s.routed() {
 		return nil
 	}
+	h := s.Assignment.Service.HTTP
 	return &providers.Route{
 		Service: s.Name, Domains: append([]string{h.Domain}, h.Aliases...), Path: h.Path,
 	}

@@ -80,7 +80,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, name string) (reconcile.Resu
 	if !errors.Is(context.Cause(ctx), reconcile.ErrDrainTimeout) {
 		r.summarise(ctx, s, err)
 	}
-	if m.reported || s.Assignment.Kind == v1.Assigned {
+	if m.reported() || s.Assignment.Kind == v1.Assigned {
 		r.memories.save(name, m)
 	} else {
 		r.memories.forget(name)
@@ -190,6 +190,9 @@ func (r *Reconciler) recheck(s *Scope) time.Duration {
 // what is not in the manifest nobody's business.
 func (s *Scope) unsettled() error {
 	if s.held() || s.Assignment.Kind == v1.Absent {
+		return nil
+	}
+	if s.Blocked == nil && s.Facts.RouteErr == nil && s.Facts.ProbeErr == nil && s.uncertain() == nil {
 		return nil
 	}
 	now := together(s.Blocked, s.Facts.RouteErr, s.Facts.ProbeErr)

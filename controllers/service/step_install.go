@@ -21,7 +21,7 @@ func (stepInstall) Name() string      { return "install" }
 func (stepInstall) Condition() string { return "Installed" }
 
 func (stepInstall) Done(s *Scope) bool {
-	return s.Facts.Releases.Pointers[v1.Primary] == s.Target.Instance.String() && s.primary().Current
+	return s.Facts.Releases.Pointers[v1.Primary] == s.instance() && s.primary().Current
 }
 
 func (stepInstall) Why(s *Scope) string {
@@ -29,14 +29,14 @@ func (stepInstall) Why(s *Scope) string {
 	switch {
 	case now == "":
 		return "the service has no unit yet"
-	case now != s.Target.Instance.String():
+	case now != s.instance():
 		return "the primary slot is " + now
 	}
 	return "the unit differs: " + strings.Join(s.primary().Differs, ", ")
 }
 
 func (stepInstall) Run(ctx context.Context, s *Scope) (reconcile.Result, error) {
-	instance := s.Target.Instance.String()
+	instance := s.instance()
 	if s.Facts.Releases.Pointers[v1.Primary] != instance {
 		if err := s.host.Releases.Point(ctx, s.Name, v1.Primary, instance); err != nil {
 			return reconcile.Result{}, fmt.Errorf("pointing the primary slot to %s: %w", instance, err)
@@ -52,7 +52,7 @@ func (stepInstall) Run(ctx context.Context, s *Scope) (reconcile.Result, error) 
 }
 
 func (stepInstall) Assume(s *Scope) {
-	s.Facts.Releases.Pointers[v1.Primary] = s.Target.Instance.String()
+	s.Facts.Releases.Pointers[v1.Primary] = s.instance()
 	u := s.primary()
 	u.Found, u.Ours, u.Current, u.Differs = true, true, true, nil
 	s.Facts.Units[v1.Primary] = u

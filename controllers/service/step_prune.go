@@ -70,7 +70,7 @@ func (stepPrune) Assume(s *Scope) {
 // surplus names the instances that may go: not the target, nothing that a slot points to
 // or runs, and not among the newest good ones.
 func surplus(s *Scope) []string {
-	stays := map[string]bool{s.Target.Instance.String(): true}
+	stays := map[string]bool{s.instance(): true}
 	for _, name := range s.Facts.Releases.Pointers {
 		stays[name] = true
 	}

@@ -23,7 +23,7 @@ func (stepRoute) Done(s *Scope) bool {
 	switch {
 	case s.Facts.RouteErr != nil || s.memory.routeErr != nil:
 		return true
-	case s.wantsRoute() == nil:
+	case !s.routed():
 		return !s.Target.Wanted || !s.Facts.Route.Found || s.uncertain() != nil
 	}
 	return s.Facts.Route.Current
@@ -41,7 +41,7 @@ func (stepRoute) lenient(s *Scope) (v1.ConditionStatus, error) {
 
 func (stepRoute) Why(s *Scope) string {
 	switch {
-	case s.wantsRoute() == nil:
+	case !s.routed():
 		return "the service has no http any more, but Caddy has a route for it"
 	case !s.Facts.Route.Found:
 		return "Caddy has no route for it"
@@ -57,6 +57,6 @@ func (stepRoute) Run(ctx context.Context, s *Scope) (reconcile.Result, error) {
 }
 
 func (stepRoute) Assume(s *Scope) {
-	want := s.wantsRoute() != nil
+	want := s.routed()
 	s.Facts.Route = providers.RouteFacts{Found: want, Current: want}
 }

@@ -2,7 +2,6 @@ package service
 
 import (
 	"context"
-	"net"
 	"strconv"
 
 	"deployer/reconcile"
@@ -31,4 +30,4 @@ func (stepShift) Run(ctx context.Context, s *Scope) (reconcile.Result, error) {
 
 func (stepShift) Assume(s *Scope) { s.Facts.Releases.Upstream = upstream(s.Target.port()) }
 
-func upstream(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
+func upstream(port int) string { return "127.0.0.1:" + strconv.Itoa(port) }

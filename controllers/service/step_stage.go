@@ -15,12 +15,12 @@ func (stepStage) Name() string      { return "stage" }
 func (stepStage) Condition() string { return "Staged" }
 
 func (stepStage) Done(s *Scope) bool {
-	_, ok := s.Facts.Releases.Staged[s.Target.Instance.String()]
+	_, ok := s.Facts.Releases.Staged[s.instance()]
 	return ok
 }
 
 func (stepStage) Why(s *Scope) string {
-	return "there is no release directory " + s.Target.Instance.String()
+	return "there is no release directory " + s.instance()
 }
 
 // Run refuses to stage a release whose closure is not what the manifest demands: the
@@ -36,7 +36,7 @@ func (stepStage) Run(ctx context.Context, s *Scope) (reconcile.Result, error) {
 }
 
 func (stepStage) Assume(s *Scope) {
-	s.Facts.Releases.Staged[s.Target.Instance.String()] = providers.StagedRelease{
+	s.Facts.Releases.Staged[s.instance()] = providers.StagedRelease{
 		Instance: s.Target.Instance, Release: s.Target.Release, Commit: s.Target.Commit,
 	}
 }

@@ -21,7 +21,7 @@ func (r *Reconciler) summarise(ctx context.Context, s *Scope, err error) {
 		return
 	}
 	if !s.exists() && s.Assignment.Kind != v1.Assigned && err == nil {
-		if m.reported {
+		if m.reported() {
 			r.tell(ctx, s, v1.Event{Type: v1.EventNormal, Reason: "Removed", Message: "nothing of " + s.Name + " is left on this host"})
 			r.gone(s.Name)
 		}
@@ -32,11 +32,11 @@ func (r *Reconciler) summarise(ctx context.Context, s *Scope, err error) {
 	if err != nil {
 		r.tell(ctx, s, v1.Event{Type: v1.EventWarning, Reason: j.reason, Message: j.message})
 	}
-	if d := digestOf(s, j); d != m.shown {
-		before := m.last
-		m.shown, m.last, m.reported = d, r.describe(ctx, s, j, err), true
+	if d := digestOf(s, j); !m.shows(d) {
+		before := m.seen()
+		m.shown = &report{digest: d, seen: r.describe(ctx, s, j, err)}
 		r.tellTransition(ctx, s, before, j)
-		r.report(s.Name, m.last)
+		r.report(s.Name, m.shown.seen)
 	}
 	if err == nil && j.step == nil {
 		clear(m.told)
@@ -64,10 +64,10 @@ func isIll(h v1.HealthState) bool { return h == v1.Degraded || h == v1.Failed }
 // nothing was ever seen, there is nothing to tell.
 func (r *Reconciler) reportUnobserved(ctx context.Context, s *Scope, err error) {
 	m := s.memory
-	if !m.reported && s.Assignment.Kind != v1.Assigned && !s.exists() {
+	if !m.reported() && s.Assignment.Kind != v1.Assigned && !s.exists() {
 		return
 	}
-	st := m.last
+	st := m.seen()
 	st.Name, st.ObservedGeneration = s.Name, s.Assignment.Generation
 	if st.State == "" {
 		st.State = firstState(s)
@@ -75,14 +75,14 @@ func (r *Reconciler) reportUnobserved(ctx context.Context, s *Scope, err error) 
 	st.Sync, st.Health = v1.SyncUnknown, v1.HealthUnknown
 	st.Reason, st.Message = providers.ReasonOf(err), oneLine(err)
 	d := digest{state: st.State, sync: st.Sync, reason: st.Reason, message: st.Message, generation: st.ObservedGeneration}
-	if d == m.shown {
+	if m.shows(d) {
 		return
 	}
 	st.Conditions = v1.SetCondition(slices.Clone(st.Conditions), v1.Condition{
 		Type: v1.Ready, Status: v1.Unknown, Reason: st.Reason, Message: st.Message,
 		ObservedGeneration: st.ObservedGeneration, LastTransitionTime: r.now().UTC(),
 	})
-	m.shown, m.reported = d, true
+	m.shown = &report{digest: d, seen: m.seen()}
 	r.tell(ctx, s, v1.Event{Type: v1.EventWarning, Reason: st.Reason, Message: st.Message})
 	r.report(s.Name, st)
 }

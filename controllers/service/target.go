@@ -30,9 +30,10 @@ func chooseTarget(s *Scope) {
 	case s.Assignment.Kind != v1.Assigned || s.Assignment.Revision == "":
 		s.Target = pointedTarget(s)
 	case s.Facts.SecretErr == nil:
+		instance := v1.Instance{Revision: s.Assignment.Revision, Secrets: s.Facts.Secret.Fingerprint}
 		s.Target = &Target{
-			Instance: v1.Instance{Revision: s.Assignment.Revision, Secrets: s.Facts.Secret.Fingerprint},
-			Release:  s.Assignment.Release, Commit: s.Assignment.Service.Commit, Wanted: true,
+			Instance: instance, name: instance.String(),
+			Release: s.Assignment.Release, Commit: s.Assignment.Service.Commit, Wanted: true,
 		}
 		s.Keep = lastGood(s)
 	default:
@@ -45,11 +46,11 @@ func chooseTarget(s *Scope) {
 // target itself. An instance that never soaked is not worth keeping up: a fix must not
 // wait for the failure that it fixes.
 func lastGood(s *Scope) *Target {
-	t := pointedTarget(s)
-	if t == nil || t.Instance == s.Target.Instance || !s.soaked(t.Instance.String()) {
+	pointed := s.Facts.Releases.Pointers[v1.Primary]
+	if pointed == s.instance() || !s.soaked(pointed) {
 		return nil
 	}
-	return t
+	return pointedTarget(s)
 }
 
 func pointedTarget(s *Scope) *Target {
@@ -57,5 +58,5 @@ func pointedTarget(s *Scope) *Target {
 	if !ok {
 		return nil
 	}
-	return &Target{Instance: r.Instance, Release: r.Release, Commit: r.Commit}
+	return &Target{Instance: r.Instance, name: r.Instance.String(), Release: r.Release, Commit: r.Commit}
 }

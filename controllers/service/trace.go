@@ -35,7 +35,7 @@ func Trace(s *Scope) []Planned {
 		}
 		p := Planned{Step: step.Name(), Why: step.Why(about)}
 		if about.Target != nil {
-			p.Instance = about.Target.Instance.String()
+			p.Instance = about.instance()
 		}
 		out = append(out, p)
 		step.Assume(about)
