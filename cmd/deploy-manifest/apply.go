@@ -75,7 +75,6 @@ prints all problems at once, each with the path of its field. It asks no store.`
 
 func fileFlag(c *cobra.Command, file *string) {
 	c.Flags().StringVarP(file, "file", "f", "", "the file to read (-: standard input)")
-	_ = c.MarkFlagRequired("file")
 	_ = c.MarkFlagFilename("file", "json", "yaml", "yml")
 }
 
@@ -88,6 +87,9 @@ func fileName(file string) string {
 
 // readFile reads a manifest, or one service as a manifest of its own, and says which.
 func readFile(c *cobra.Command, file string) (m *v1.Manifest, what string, err error) {
+	if file == "" {
+		return nil, "", cli.Usagef("name a file with -f (-: standard input); `%s --help` shows how", c.CommandPath())
+	}
 	data, err := cli.ReadInput(file, c.InOrStdin())
 	if err != nil {
 		return nil, "", err

@@ -2,37 +2,36 @@ package main
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"deployer/controllers/manifest"
 )
 
 // patience is how long a shell waits for names; a slow store offers none.
 const patience = 1500 * time.Millisecond
 
-// completeServices offers the services of the manifest for the first argument.
-func (a *app) completeServices(arguments int) cobra.CompletionFunc {
-	return func(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-		if len(args) >= arguments {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
-		stop := hurry(c)
-		defer stop()
-		r, err := a.repository(c)
-		if err != nil {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
-		s, err := r.Read(c.Context())
-		if err != nil {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
-		var names []string
-		for _, service := range s.Manifest.Services {
-			names = append(names, service.Name)
-		}
-		return names, cobra.ShellCompDirectiveNoFileComp
+// completeService offers the services of the manifest for the first argument.
+func (a *app) completeService(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
+	stop := hurry(c)
+	defer stop()
+	r, err := a.repository(c)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	s, err := r.Read(c.Context())
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var names []string
+	for _, service := range s.Manifest.Services {
+		names = append(names, service.Name)
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
 func (a *app) completeArchives(c *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
@@ -70,7 +69,7 @@ func hurry(c *cobra.Command) context.CancelFunc {
 
 // archiveName adds the .json that people leave out.
 func archiveName(name string) string {
-	if name != "" && !strings.HasSuffix(name, ".json") {
+	if manifest.IsArchive(name + ".json") {
 		return name + ".json"
 	}
 	return name

@@ -16,9 +16,13 @@ import (
 // current names the manifest in force.
 const current = "current"
 
+type diffOptions struct {
+	format   cli.Format
+	exitCode bool
+}
+
 func (a *app) diffCommand() *cobra.Command {
-	var format cli.Format
-	var exitCode bool
+	var o diffOptions
 	c := &cobra.Command{
 		Use:   "diff [A] [B]",
 		Short: "Say what differs between two versions",
@@ -29,14 +33,14 @@ the newest archived version, so that diff alone shows the last change.`,
   deploy-manifest diff manifest-20261215T120000Z.json
   deploy-manifest diff current manifest.yaml --exit-code`,
 		Args: cobra.MaximumNArgs(2), ValidArgsFunction: a.completeVersions,
-		RunE: func(c *cobra.Command, args []string) error { return a.diff(c, args, format, exitCode) },
+		RunE: func(c *cobra.Command, args []string) error { return a.diff(c, args, o) },
 	}
-	cli.FormatFlag(c, &format, cli.Table)
-	c.Flags().BoolVar(&exitCode, "exit-code", false, "exit with 5 when there are differences")
+	cli.FormatFlag(c, &o.format, cli.Table)
+	c.Flags().BoolVar(&o.exitCode, "exit-code", false, "exit with 5 when there are differences")
 	return c
 }
 
-func (a *app) diff(c *cobra.Command, args []string, format cli.Format, exitCode bool) error {
+func (a *app) diff(c *cobra.Command, args []string, o diffOptions) error {
 	names := []string{"", current}
 	copy(names, args)
 	if names[0] == "" {
@@ -54,7 +58,7 @@ func (a *app) diff(c *cobra.Command, args []string, format cli.Format, exitCode 
 		}
 	}
 	changes := v1.Diff(versions[0], versions[1])
-	err := cli.Print(c.OutOrStdout(), format, append([]v1.Change{}, changes...), func(w io.Writer) error {
+	err := cli.Print(c.OutOrStdout(), o.format, append([]v1.Change{}, changes...), func(w io.Writer) error {
 		fmt.Fprintf(w, "%s → %s\n", title(names[0], versions[0]), title(names[1], versions[1]))
 		if len(changes) == 0 {
 			fmt.Fprintln(w, "no differences")
@@ -62,7 +66,7 @@ func (a *app) diff(c *cobra.Command, args []string, format cli.Format, exitCode 
 		_, err := io.WriteString(w, v1.FormatDiff(changes))
 		return err
 	})
-	if err == nil && exitCode && len(changes) > 0 {
+	if err == nil && o.exitCode && len(changes) > 0 {
 		return cli.Exit(cli.ExitDifferent, nil)
 	}
 	return err

@@ -16,7 +16,8 @@ func (a *app) rollbackCommand() *cobra.Command {
 		Short: "Bring back an archived version, as a new generation",
 		Long: `rollback writes the services of an archived version as a new generation. Services that it
 did not have are removed; those that come back are wanted again. The manifest in force is
-archived first, so a rollback can be rolled back.`,
+archived first, so a rollback can be rolled back. This is also the way out when the
+manifest in the store is damaged: its bytes are then kept as damaged-….json.`,
 		Example: `  deploy-manifest list -o table
   deploy-manifest rollback manifest-20261215T120000Z.json
   deploy-manifest rollback manifest-20261215T120000Z.json --dry-run`,
@@ -35,13 +36,14 @@ func (a *app) rollback(c *cobra.Command, w write, name string) error {
 	}
 	old, err := r.ReadArchive(c.Context(), name)
 	if err != nil {
-		return err
+		return usage(err)
 	}
 	if w.message == "" {
 		w.message = fmt.Sprintf("rollback to %s (generation %d)", name, old.Generation)
 	}
+	w.replace = true
 	edited, err := a.edit(c, w, func(m *v1.Manifest) error { return manifest.Restore(m, old, a.who()) })
-	if err == nil && edited != nil {
+	if err == nil && edited != nil && manifest.IsArchive(edited.Archive) {
 		fmt.Fprintf(c.OutOrStdout(), "to undo this rollback: deploy-manifest rollback %s\n", edited.Archive)
 	}
 	return err

@@ -22,7 +22,7 @@ func (a *app) updateCommand() *cobra.Command {
 that the hosts trust: deploy-push uploads it and does this in one go.`,
 		Example: `  deploy-manifest update web /nix/store/s66mzxpvicwk07gjbjfw9izjfa797vsw-web-1.2
   deploy-manifest update web /nix/store/s66mzxpvicwk07gjbjfw9izjfa797vsw-web-1.2 --commit "$(git rev-parse HEAD)" -m "fix the login"`,
-		Args: cobra.ExactArgs(2), ValidArgsFunction: a.completeServices(1),
+		Args: cobra.ExactArgs(2), ValidArgsFunction: a.completeService,
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.editService(c, w, args[0], func(s *v1.Service) error {
 				manifest.SetRelease(s, args[1], commit)
@@ -47,7 +47,7 @@ with dots; VALUE is text, "a,b" or JSON for a list, JSON for a block. FIELD= cle
   deploy-manifest set web health.path=/healthz health.deadline=2m
   deploy-manifest set web env.DEBUG=                       # clears it
   deploy-manifest set web 'exec.args=["--title","My site"]'`,
-		Args: cobra.MinimumNArgs(2), ValidArgsFunction: a.completeServices(1),
+		Args: cobra.MinimumNArgs(2), ValidArgsFunction: a.completeService,
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.editService(c, w, args[0], func(s *v1.Service) error {
 				for _, assignment := range args[1:] {
@@ -95,7 +95,7 @@ It also takes a name that the manifest does not list: that is how a host gets ri
 service that somebody deleted by another way.`,
 		Example: `  deploy-manifest remove-service web
   deploy-manifest remove-service web --dry-run`,
-		Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeServices(1),
+		Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeService,
 		RunE: func(c *cobra.Command, args []string) error { return a.removeService(c, w, args[0]) },
 	}
 	w.flags(c)
@@ -173,7 +173,7 @@ func (a *app) addService(c *cobra.Command, w write, data []byte) error {
 	return err
 }
 
-// nextSteps says how releases of the new service are changed, and what is left to do.
+// nextSteps says how releases of the new service are changed, and what is left to do on hosts.
 func nextSteps(w io.Writer, s v1.Service) {
 	strategy, reason := s.StrategyReason()
 	fmt.Fprintf(w, "strategy: %s, for %s", strategy, reason)
@@ -181,14 +181,7 @@ func nextSteps(w io.Writer, s v1.Service) {
 		fmt.Fprint(w, "; for now hosts change it by replace all the same")
 	}
 	fmt.Fprintln(w)
-	if s.EnvFile == "" && s.HasRelease() {
-		return
-	}
-	fmt.Fprintln(w, "next:")
 	if s.EnvFile != "" {
-		fmt.Fprintf(w, "  on %s: write the secrets into %s (owner root, mode 0600)\n", strings.Join(s.Hosts, " and "), s.EnvFile)
-	}
-	if !s.HasRelease() {
-		fmt.Fprintf(w, "  deploy its first release: deploy-push %s STORE_PATH\n", s.Name)
+		fmt.Fprintf(w, "next, on %s: write the secrets into %s (owner root, mode 0600)\n", strings.Join(s.Hosts, " and "), s.EnvFile)
 	}
 }

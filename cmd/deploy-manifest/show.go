@@ -25,7 +25,7 @@ without the defaults. --at prints an archived version instead.`,
   deploy-manifest show web -o yaml
   deploy-manifest show -o table
   deploy-manifest show --at manifest-20261215T120000Z.json`,
-		Args: cobra.MaximumNArgs(1), ValidArgsFunction: a.completeServices(1),
+		Args: cobra.MaximumNArgs(1), ValidArgsFunction: a.completeService,
 		RunE: func(c *cobra.Command, args []string) error { return a.show(c, args, at, format) },
 	}
 	cli.FormatFlag(c, &format, cli.JSON)
@@ -56,7 +56,8 @@ func (a *app) show(c *cobra.Command, args []string, at string, format cli.Format
 // version is the manifest in force, or an archived one when a name is given.
 func version(c *cobra.Command, r *manifest.Repository, archive string) (*v1.Manifest, error) {
 	if archive != "" {
-		return r.ReadArchive(c.Context(), archiveName(archive))
+		m, err := r.ReadArchive(c.Context(), archiveName(archive))
+		return m, usage(err)
 	}
 	s, err := r.Read(c.Context())
 	if err != nil {

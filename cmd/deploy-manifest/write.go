@@ -12,6 +12,7 @@ import (
 	v1 "deployer/api/v1"
 	"deployer/cmd/internal/cli"
 	"deployer/controllers/manifest"
+	"deployer/providers"
 )
 
 // write is one change of the manifest, with the flags that all changes have.
@@ -19,6 +20,8 @@ type write struct {
 	message          string
 	dryRun           bool
 	allowMassRemoval bool
+	// replace: a manifest in force that cannot be read is no obstacle.
+	replace bool
 }
 
 func (w *write) flags(c *cobra.Command) {
@@ -37,7 +40,7 @@ func (a *app) edit(c *cobra.Command, w write, change func(*v1.Manifest) error) (
 		return nil, err
 	}
 	edited, err := r.Edit(c.Context(), manifest.EditOptions{
-		By: a.who(), Message: w.message, AllowMassRemoval: w.allowMassRemoval, DryRun: w.dryRun,
+		By: a.who(), Message: w.message, AllowMassRemoval: w.allowMassRemoval, DryRun: w.dryRun, Replace: w.replace,
 	}, change)
 	if err != nil {
 		return nil, err
@@ -52,13 +55,14 @@ func (a *app) edit(c *cobra.Command, w write, change func(*v1.Manifest) error) (
 // report says what an edit changed, what that means for the hosts, and where it is written.
 func report(w io.Writer, store string, e *manifest.Edited) {
 	if !e.Changed {
-		fmt.Fprintf(w, "nothing to change: generation %d in %s is so already\n", e.After.Generation, store)
+		fmt.Fprintf(w, "nothing to change: generation %d in %s says so already\n", e.After.Generation, store)
 		return
 	}
-	changes := v1.Diff(e.Before, e.After)
-	fmt.Fprint(w, v1.FormatDiff(changes))
-	for _, line := range effects(changes, e.After) {
-		fmt.Fprintln(w, line)
+	fmt.Fprint(w, v1.FormatDiff(v1.Diff(e.Before, e.After)))
+	for _, s := range e.After.Services {
+		for _, effect := range effects(e.Before.Service(s.Name), s) {
+			fmt.Fprintf(w, "→ %s %s\n", s.Name, effect)
+		}
 	}
 	if e.Archive == "" {
 		fmt.Fprintf(w, "dry run: nothing was written; generation %d in %s stays in force\n", e.Before.Generation, store)
@@ -68,33 +72,56 @@ func report(w io.Writer, store string, e *manifest.Edited) {
 	fmt.Fprintf(w, "generation %d is archived as %s\n", e.Before.Generation, e.Archive)
 }
 
-// effects says, for each changed service, whether its program is started anew.
-func effects(changes []v1.Change, after *v1.Manifest) []string {
-	var names []string
-	restarts := map[string]bool{}
-	for _, c := range changes {
-		s := after.Service(c.Service)
-		if s == nil || c.Field == "" || c.Field == "removed" {
-			continue
+// effects says what a change of a service does on the hosts; nothing when it did not change.
+func effects(before *v1.Service, after v1.Service) []string {
+	waits := fmt.Sprintf("waits for its first release: `deploy-push %s STORE_PATH`", after.Name)
+	if before == nil {
+		if !after.HasRelease() {
+			return []string{waits}
 		}
-		if !slices.Contains(names, c.Service) {
-			names = append(names, c.Service)
-		}
-		restarts[c.Service] = restarts[c.Service] || c.NewProcess && s.HasRelease()
+		return []string{"starts on " + strings.Join(after.Hosts, ", ")}
 	}
+	changes := v1.DiffService(*before, after)
+	if len(changes) == 0 {
+		return nil
+	}
+	stay, come, gone := hosts(*before, after)
 	var out []string
-	for _, name := range names {
-		s := after.Service(name)
-		switch {
-		case !s.HasRelease():
-			out = append(out, fmt.Sprintf("→ %s waits for its first release: `deploy-push %s STORE_PATH`", name, name))
-		case restarts[name]:
-			out = append(out, fmt.Sprintf("→ %s starts a new process on %s", name, strings.Join(s.Hosts, ", ")))
-		default:
-			out = append(out, fmt.Sprintf("→ %s changes in place: no process is restarted", name))
+	add := func(hosts []string, what string) {
+		if len(hosts) > 0 {
+			out = append(out, what+" on "+strings.Join(hosts, ", "))
 		}
 	}
+	restarts := slices.ContainsFunc(changes, func(c v1.Change) bool { return c.NewProcess })
+	switch {
+	case !after.HasRelease():
+		out = append(out, waits)
+	case restarts:
+		add(stay, "starts a new process")
+		add(come, "starts")
+	default:
+		add(stay, "changes in place, without a restart,")
+		add(come, "starts")
+	}
+	add(gone, "is taken down")
 	return out
+}
+
+// hosts tells which hosts of a service stay, come and go.
+func hosts(before, after v1.Service) (stay, come, gone []string) {
+	for _, host := range after.Hosts {
+		if before.RunsOn(host) {
+			stay = append(stay, host)
+		} else {
+			come = append(come, host)
+		}
+	}
+	for _, host := range before.Hosts {
+		if !after.RunsOn(host) {
+			gone = append(gone, host)
+		}
+	}
+	return stay, come, gone
 }
 
 // usage gives an error in what the person typed its exit code.
@@ -105,7 +132,7 @@ func usage(err error) error {
 	switch {
 	case err == nil, errors.As(err, &coded):
 		return err
-	case errors.As(err, &unknown), errors.As(err, &invalid):
+	case errors.As(err, &unknown), errors.As(err, &invalid), providers.ReasonOf(err) == "ArchiveUnknown":
 		return cli.Exit(cli.ExitUsage, err)
 	}
 	return err

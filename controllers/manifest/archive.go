@@ -27,6 +27,9 @@ var archiveName = regexp.MustCompile(`^manifest-(\d{8}T\d{6})Z?(?:-g(\d+))?\.jso
 // archive keeps a version under its own time. It never overwrites: a second generation of
 // the same second gets its number into its name.
 func (r *Repository) archive(ctx context.Context, s *Snapshot) (string, error) {
+	if s.damaged {
+		return r.keepDamaged(ctx, s)
+	}
 	at := s.Manifest.UpdatedAt
 	if at.IsZero() {
 		at = s.ModifiedAt
@@ -60,7 +63,7 @@ func (r *Repository) keep(ctx context.Context, name string, s *Snapshot) (bool, 
 		case !errors.Is(err, providers.ErrNotFound):
 			return false, err
 		}
-		_, err = r.put(ctx, archivePrefix+name, s.Manifest, providers.PutOptions{IfAbsent: true})
+		err = r.put(ctx, archivePrefix+name, s.Manifest, providers.PutOptions{IfAbsent: true})
 		if !errors.Is(err, providers.ErrConflict) {
 			return err == nil, err
 		}
@@ -140,7 +143,7 @@ func (r *Repository) ReadArchive(ctx context.Context, name string) (*v1.Manifest
 	s, err := r.get(ctx, archivePrefix+name, "")
 	if errors.Is(err, providers.ErrNotFound) {
 		return nil, &providers.Fault{
-			Reason: "ArchiveMissing", Err: err,
+			Reason: "ArchiveMissing", Err: providers.ErrNotFound,
 			Message: fmt.Sprintf("there is no archived manifest %s in %s; `deploy-manifest list` prints those that there are", name, r.storeName),
 		}
 	}

@@ -30,7 +30,7 @@ func (r *Repository) claim(ctx context.Context, before *Snapshot, after *v1.Mani
 		defer cancel()
 		_ = r.objects.Delete(ctx, key)
 	}
-	if _, err := r.put(ctx, key, after, providers.PutOptions{}); err != nil {
+	if err := r.put(ctx, key, after, providers.PutOptions{}); err != nil {
 		release()
 		return nil, err
 	}
@@ -60,6 +60,9 @@ func (r *Repository) alone(ctx context.Context, key string, before *Snapshot) er
 		}
 	}
 	now, err := r.Read(ctx)
+	if before.damaged {
+		now, err = r.orDamaged(ctx, now, err)
+	}
 	if err != nil {
 		return err
 	}

@@ -8,4 +8,6 @@
 //	manifest.json                             the manifest in force
 //	manifests/manifest-20261216T033000Z.json  what was in force before, by its updatedAt
 //	manifests/manifest-20261216T033000Z-g7.json  a second generation of that same second
+//	manifests/damaged-20261216T033000Z.json   a manifest that a rollback found unreadable
+//	manifests/.claims/…                       a writer at work, in stores without conditions
 package manifest

@@ -22,6 +22,9 @@ type EditOptions struct {
 	AllowMassRemoval bool
 	// DryRun checks everything and writes nothing.
 	DryRun bool
+	// Replace lets an edit that needs nothing of the manifest in force take the place of
+	// one that cannot be read.
+	Replace bool
 }
 
 // Edited is what an edit did.
@@ -67,6 +70,9 @@ func pause(ctx context.Context, try int) error {
 
 func (r *Repository) tryEdit(ctx context.Context, o EditOptions, edit func(*v1.Manifest) error) (*Edited, error) {
 	before, err := r.Read(ctx)
+	if o.Replace {
+		before, err = r.orDamaged(ctx, before, err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +120,7 @@ func (r *Repository) commit(ctx context.Context, before *Snapshot, after *v1.Man
 	if conditional {
 		o.IfMatch = before.ETag
 	}
-	_, err = r.put(ctx, Key, after, o)
+	err = r.put(ctx, Key, after, o)
 	if err != nil || !conditional {
 		err = r.readBack(ctx, after, err)
 	}

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"time"
 
 	v1 "deployer/api/v1"
@@ -23,14 +22,15 @@ func (r *Repository) Init(ctx context.Context, o EditOptions) (*v1.Manifest, err
 		Reason: "ManifestExists", Err: providers.ErrConflict,
 		Message: "there is a manifest.json in " + r.storeName + " already, and it was left as it is; look at it with `deploy-manifest show`",
 	}
-	// Looked at first as well, for stores that ignore the condition.
-	switch _, err := r.objects.Stat(ctx, Key); {
+	// Looked at first as well, for stores that ignore the condition. Not with Stat: S3 gives
+	// no reason when it refuses one.
+	switch object, err := r.objects.Get(ctx, Key, providers.GetOptions{}); {
 	case err == nil:
-		return nil, there
+		return nil, errors.Join(there, object.Body.Close())
 	case !errors.Is(err, providers.ErrNotFound):
-		return nil, fmt.Errorf("looking for %s: %w", Key, err)
+		return nil, err
 	}
-	if _, err := r.put(ctx, Key, m, providers.PutOptions{IfAbsent: true}); errors.Is(err, providers.ErrConflict) {
+	if err := r.put(ctx, Key, m, providers.PutOptions{IfAbsent: true}); errors.Is(err, providers.ErrConflict) {
 		return nil, there
 	} else if err != nil {
 		return nil, err

@@ -39,7 +39,7 @@ func (s *Source) Run(ctx context.Context, q reconcile.Queue) error {
 		case <-ctx.Done():
 			return nil
 		case <-s.wake:
-		case <-time.After(pacer.next(s.o.Pace, len(changed) > 0, err, s.o.Now())):
+		case <-time.After(pacer.next(s.o.Pace, len(changed), err, s.o.Now())):
 		}
 	}
 }

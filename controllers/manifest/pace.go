@@ -33,9 +33,9 @@ type pacer struct {
 // blind for a day.
 const longestPatience = 5 * time.Minute
 
-// next is how long to wait after a look. A store that asks for patience gets it.
-func (p *pacer) next(pace Pace, changed bool, err error, now time.Time) time.Duration {
-	if changed || p.last == 0 {
+// next is how long to wait after a look that changed so many names. A store that asks for patience gets it.
+func (p *pacer) next(pace Pace, changes int, err error, now time.Time) time.Duration {
+	if changes > 0 || p.last == 0 {
 		p.last, p.eagerUntil = pace.Min, now.Add(pace.Eager)
 	}
 	if err != nil || now.After(p.eagerUntil) {

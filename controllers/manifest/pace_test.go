@@ -26,26 +26,26 @@ func TestPace(t *testing.T) {
 			t.Errorf("wanted %v, got %v", want, got)
 		}
 	}
-	expect(2*time.Second, p.next(pace, true, nil, now))
-	expect(2*time.Second, p.next(pace, false, nil, now.Add(9*time.Minute)))
+	expect(2*time.Second, p.next(pace, 1, nil, now))
+	expect(2*time.Second, p.next(pace, 0, nil, now.Add(9*time.Minute)))
 	later := now.Add(11 * time.Minute)
-	expect(3*time.Second, p.next(pace, false, nil, later))
+	expect(3*time.Second, p.next(pace, 0, nil, later))
 	for range 10 {
-		p.next(pace, false, nil, later)
+		p.next(pace, 0, nil, later)
 	}
-	expect(15*time.Second, p.next(pace, false, nil, later))
-	expect(2*time.Second, p.next(pace, true, nil, later))
-	expect(3*time.Second, p.next(pace, false, errors.New("away"), later))
-	expect(time.Minute, p.next(pace, false, fmt.Errorf("reading: %w", patience{time.Minute}), later))
-	expect(longestPatience, p.next(pace, false, patience{24 * time.Hour}, later))
-	expect(2*time.Second, p.next(pace, false, nil, later))
+	expect(15*time.Second, p.next(pace, 0, nil, later))
+	expect(2*time.Second, p.next(pace, 1, nil, later))
+	expect(3*time.Second, p.next(pace, 0, errors.New("away"), later))
+	expect(time.Minute, p.next(pace, 0, fmt.Errorf("reading: %w", patience{time.Minute}), later))
+	expect(longestPatience, p.next(pace, 0, patience{24 * time.Hour}, later))
+	expect(2*time.Second, p.next(pace, 0, nil, later))
 }
 
 func TestJitter(t *testing.T) {
 	seen := map[time.Duration]bool{}
 	for range 200 {
 		var p pacer
-		wait := p.next(DefaultPace(), true, nil, time.Now())
+		wait := p.next(DefaultPace(), 1, nil, time.Now())
 		seen[wait] = true
 		if wait < 1600*time.Millisecond || wait > 2400*time.Millisecond {
 			t.Fatalf("%v is not 2 s ± 20 %%", wait)

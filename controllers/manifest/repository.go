@@ -91,6 +91,8 @@ type Snapshot struct {
 	Hash string
 	// ModifiedAt is the store's time of the write.
 	ModifiedAt time.Time
+	// damaged: the manifest is a stand-in for one that cannot be read.
+	damaged bool
 }
 
 // StoreName is the store's URL without credentials.
@@ -108,7 +110,7 @@ func (r *Repository) ReadIfChanged(ctx context.Context, etag string) (*Snapshot,
 	s, err := r.get(ctx, Key, etag)
 	if errors.Is(err, providers.ErrNotFound) {
 		return nil, &providers.Fault{
-			Reason: "ManifestMissing", Err: err,
+			Reason: "ManifestMissing", Err: providers.ErrNotFound,
 			Message: "there is no manifest in " + r.storeName + ": make the first one with `deploy-manifest init`",
 		}
 	}
@@ -122,7 +124,7 @@ func (r *Repository) get(ctx context.Context, key, etag string) (*Snapshot, erro
 	}
 	m, err := v1.Decode(raw)
 	if err != nil {
-		return nil, &InvalidError{Key: key, Raw: raw, Err: err}
+		return nil, &InvalidError{Key: key, Raw: raw, ETag: info.ETag, Err: err}
 	}
 	return &Snapshot{Manifest: m, Raw: raw, ETag: info.ETag, Hash: m.Hash(), ModifiedAt: info.ModifiedAt}, nil
 }
@@ -130,7 +132,7 @@ func (r *Repository) get(ctx context.Context, key, etag string) (*Snapshot, erro
 func (r *Repository) fetch(ctx context.Context, key, etag string) ([]byte, providers.ObjectInfo, error) {
 	object, err := r.objects.Get(ctx, key, providers.GetOptions{IfNoneMatch: etag, MaxBytes: MaxBytes})
 	if err != nil {
-		return nil, providers.ObjectInfo{}, fmt.Errorf("reading %s: %w", key, err)
+		return nil, providers.ObjectInfo{}, err // it names the key
 	}
 	defer object.Body.Close()
 	raw, err := io.ReadAll(object.Body)
@@ -143,12 +145,20 @@ func (r *Repository) fetch(ctx context.Context, key, etag string) ([]byte, provi
 // InvalidError is an object in the manifest's place that is not a usable manifest.
 type InvalidError struct {
 	Key string
-	Raw []byte
-	Err error
+	// Raw and ETag are the object as it was read.
+	Raw  []byte
+	ETag string
+	Err  error
 }
 
-// Error names the object and every problem in it.
-func (e *InvalidError) Error() string { return e.Key + " is not a usable manifest: " + e.Err.Error() }
+// Error names the object and every problem in it, and the way out.
+func (e *InvalidError) Error() string {
+	wayOut := "`deploy-manifest rollback` brings an archived one back"
+	if v1.NeedsNewer(e.Err) {
+		wayOut = "a newer Deployer wrote it: install that one here, too"
+	}
+	return fmt.Sprintf("%s is not a usable manifest (%s): %v", e.Key, wayOut, e.Err)
+}
 
 // Unwrap gives the problems.
 func (e *InvalidError) Unwrap() error { return e.Err }
@@ -162,15 +172,12 @@ func (e *InvalidError) ErrorReason() string {
 }
 
 // put writes the manifest under a key.
-func (r *Repository) put(ctx context.Context, key string, m *v1.Manifest, o providers.PutOptions) (providers.ObjectInfo, error) {
+func (r *Repository) put(ctx context.Context, key string, m *v1.Manifest, o providers.PutOptions) error {
 	data, err := v1.Encode(m)
 	if err != nil {
-		return providers.ObjectInfo{}, fmt.Errorf("encoding %s: %w", key, err)
+		return fmt.Errorf("encoding %s: %w", key, err)
 	}
 	o.ContentType = "application/json"
-	info, err := r.objects.Put(ctx, key, bytes.NewReader(data), o)
-	if err != nil {
-		return info, fmt.Errorf("writing %s: %w", key, err)
-	}
-	return info, nil
+	_, err = r.objects.Put(ctx, key, bytes.NewReader(data), o)
+	return err // it names the key
 }

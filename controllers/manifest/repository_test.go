@@ -362,6 +362,43 @@ var _ = Describe("Repository", func() {
 		Entry("a deep one", strings.Repeat("[", 100_000), "ManifestInvalid"),
 	)
 
+	DescribeTable("brings an older version back in the place of a damaged manifest",
+		func(ctx SpecContext, conditional bool) {
+			r = manifest.NewRepository(manifest.Options{Objects: w.Store(), Now: w.Clock.Now, Conditional: func(context.Context) (bool, error) { return conditional, nil }})
+			initialise(ctx)
+			edit(ctx, add("web"))
+			lost := edit(ctx, add("api"))
+			old, err := r.ReadArchive(ctx, lost.Archive)
+			Expect(err).NotTo(HaveOccurred())
+			w.Clock.Advance(time.Second)
+			put(ctx, w, manifest.Key, "{")
+			restore := func(m *v1.Manifest) error { return manifest.Restore(m, old, "ann") }
+			_, err = r.Edit(ctx, by, restore)
+			Expect(err).To(MatchError(ContainSubstring("not a usable manifest")), "only who asks for it")
+			replace := by
+			replace.Replace = true
+			e, err := r.Edit(ctx, replace, restore)
+			Expect(err).NotTo(HaveOccurred())
+			Expect(names(e.After)).To(Equal([]string{"web"}))
+			Expect(e.After.Lineage).To(Equal(lost.After.Lineage))
+			Expect(e.After.Generation).To(BeNumerically(">", lost.After.Generation))
+			Expect(content(ctx, w, "manifests/"+e.Archive)).To(Equal("{"))
+		},
+		Entry("on a store with conditions", true),
+		Entry("on a store that ignores them", false),
+	)
+
+	It("never takes the place of a manifest that only a newer program reads", func(ctx SpecContext) {
+		initialise(ctx)
+		edit(ctx, add("web"))
+		put(ctx, w, manifest.Key, `{"version":2,"services":[]}`)
+		replace := by
+		replace.Replace = true
+		_, err := r.Edit(ctx, replace, add("api"))
+		Expect(providers.ReasonOf(err)).To(Equal("NeedsNewerDeployer"))
+		Expect(content(ctx, w, manifest.Key)).To(Equal(`{"version":2,"services":[]}`))
+	})
+
 	It("refuses a manifest of more than a megabyte without reading it all", func(ctx SpecContext) {
 		put(ctx, w, manifest.Key, fmt.Sprintf(`{"version":1,"services":[],"message":"%s"}`, strings.Repeat("x", 2<<20)))
 		_, err := r.Read(ctx)

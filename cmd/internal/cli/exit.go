@@ -119,6 +119,7 @@ func prepare(root *cobra.Command) {
 		return Usagef("%w; `%s --help` shows how it is used", err, c.CommandPath())
 	}
 	root.SetFlagErrorFunc(usage)
+	root.SuggestionsMinimumDistance = 2
 	if root.HasSubCommands() && root.RunE == nil {
 		root.Args, root.RunE = noSuchCommand, func(c *cobra.Command, _ []string) error { return c.Help() }
 	}

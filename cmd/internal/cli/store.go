@@ -136,5 +136,8 @@ func ReadInput(path string, stdin io.Reader) ([]byte, error) {
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, Usagef("there is no file %s", path)
 	}
-	return data, err
+	if err != nil {
+		return nil, Usagef("reading a file: %w", err)
+	}
+	return data, nil
 }

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"deployer/cmd/internal/cli"
+)
+
+// startS3 starts a real S3 server, versitygw, with one bucket, and gives its address.
+func startS3(ctx context.Context) string {
+	GinkgoHelper()
+	binary := versitygw()
+	if binary == "" {
+		const missing = "versitygw is missing: run hack/setup tools"
+		if os.Getenv("DEPLOYER_REQUIRE_HOST") == "1" {
+			Fail(missing)
+		}
+		Skip(missing)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	Expect(err).NotTo(HaveOccurred())
+	addr := l.Addr().String()
+	Expect(l.Close()).To(Succeed())
+	dir := GinkgoT().TempDir()
+	Expect(os.MkdirAll(filepath.Join(dir, "deploy"), 0o755)).To(Succeed())
+	cmd := exec.Command(binary, "--port", addr, "--quiet", "posix", dir)
+	cmd.Env = []string{"ROOT_ACCESS_KEY=ann", "ROOT_SECRET_KEY=not-a-secret", "HOME=" + dir, "PATH=" + os.Getenv("PATH")}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	Expect(cmd.Start()).To(Succeed())
+	DeferCleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	Eventually(ctx, func() error {
+		resp, err := http.Get("http://" + addr + "/")
+		if err != nil {
+			return err
+		}
+		return resp.Body.Close()
+	}).WithTimeout(20 * time.Second).WithPolling(20 * time.Millisecond).Should(Succeed())
+	return addr
+}
+
+// versitygw looks where hack/setup puts tools.
+func versitygw() string {
+	dirs := []string{os.Getenv("DEPLOYER_TOOLS_DIR")}
+	if dirs[0] == "" {
+		cache, err := os.UserCacheDir()
+		Expect(err).NotTo(HaveOccurred())
+		dirs, err = filepath.Glob(filepath.Join(cache, "deployer", "tools", "*"))
+		Expect(err).NotTo(HaveOccurred())
+	}
+	for _, dir := range dirs {
+		file := filepath.Join(dir, "versitygw")
+		if _, err := os.Stat(file); err == nil {
+			return file
+		}
+	}
+	return ""
+}
+
+var _ = Describe("deploy-manifest over S3", Ordered, func() {
+	var (
+		p    *person
+		addr string
+	)
+	BeforeAll(func(ctx SpecContext) { addr = startS3(ctx) })
+	BeforeEach(func() {
+		p = newPerson()
+		GinkgoT().Setenv("AWS_SHARED_CREDENTIALS_FILE", p.write("credentials", `
+[ann]
+aws_access_key_id = ann
+aws_secret_access_key = not-a-secret
+[eve]
+aws_access_key_id = ann
+aws_secret_access_key = a-guess
+`))
+		GinkgoT().Setenv("AWS_ACCESS_KEY_ID", "")
+		GinkgoT().Setenv("AWS_EC2_METADATA_DISABLED", "true")
+	})
+	store := func(bucket, addr, profile string) string {
+		return fmt.Sprintf("s3://%s?endpoint=%s&scheme=http&profile=%s&region=us-east-1", bucket, addr, profile)
+	}
+
+	It("does the daily work, and two writers lose no edit (F8)", func(ctx SpecContext) {
+		url := store("deploy", addr, "ann")
+		GinkgoT().Setenv(cli.StoreEnv, url)
+		Expect(p.must(ctx, "init")).To(ContainSubstring("wrote generation 1 to s3://deploy?"))
+		Expect(p.refused(ctx, cli.ExitError, "init")).To(ContainSubstring("left as it is"))
+		p.must(ctx, "add-service", fromTheDocs)
+		const edits = 10
+		write := func(name string) {
+			defer GinkgoRecover()
+			mine := &person{home: p.home, clock: p.clock}
+			for i := range edits {
+				r := mine.run(ctx, "set", "my-new-service", fmt.Sprintf("env.%s_%d=1", name, i))
+				Expect(r.code).To(Equal(cli.ExitOK), r.err)
+				Expect(r.err).To(BeEmpty(), "it warns of a store that honours conditions")
+			}
+		}
+		var both sync.WaitGroup
+		both.Go(func() { write("LEFT") })
+		both.Go(func() { write("RIGHT") })
+		both.Wait()
+		Expect(p.must(ctx, "show", "-o", "table")).To(HavePrefix(fmt.Sprintf("generation %d, ", 2+2*edits)))
+		Expect(p.must(ctx, "rollback", "manifest-20261216T033100Z.json")).To(ContainSubstring("my-new-service: hosts take it down"))
+	})
+
+	DescribeTable("says in one sentence what is wrong with the store",
+		func(ctx SpecContext, bucket, profile string, wanted string) {
+			at := addr
+			if bucket == "nobody-listens" {
+				at = "127.0.0.1:1"
+			}
+			for _, command := range [][]string{{"show"}, {"list"}, {"init"}, {"add-service", fromTheDocs}} {
+				said := p.refused(ctx, cli.ExitError, append(command, "--store", store(bucket, at, profile))...)
+				Expect(said).To(ContainSubstring(wanted))
+				Expect(said).NotTo(ContainSubstring("a-guess"))
+			}
+		},
+		Entry("a bucket that is not there", "no-such-bucket", "ann", "bucket"),
+		Entry("wrong credentials", "deploy", "eve", "check the secret key"),
+		Entry("a profile that is not there", "deploy", "nobody", "nobody"),
+		Entry("an endpoint that nobody listens on", "nobody-listens", "ann", "127.0.0.1:1"),
+	)
+})

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+)
+
+// What people see, word for word: testdata/*.golden.
+var _ = Describe("transcripts", func() {
+	var p *person
+	BeforeEach(func() { p = newPerson() })
+
+	It("a first day", func(ctx SpecContext) {
+		p.run(ctx, "show")
+		p.run(ctx, "init")
+		p.run(ctx, "init")
+		p.run(ctx, "show")
+		p.run(ctx, "list")
+		p.run(ctx, "list", "-o", "table")
+		p.run(ctx, "diff")
+		p.run(ctx, "add-service", fromTheDocs)
+		p.run(ctx, "add-service", fromTheDocs)
+		p.run(ctx, "update", "my-new-service", pathOne, "--commit", "v1", "-m", "the first release")
+		p.run(ctx, "update", "my-new-service", pathOne)
+		p.run(ctx, "show", "my-new-service")
+		p.run(ctx, "show", "my-new-service", "-o", "yaml")
+		p.run(ctx, "show", "my-new-service", "-o", "table")
+		p.run(ctx, "show", "-o", "table")
+		p.run(ctx, "list")
+		p.run(ctx, "list", "-o", "table")
+		p.run(ctx, "list", "-o", "json", "--limit", "1")
+		p.expectGolden("first-day")
+	})
+
+	It("changes", func(ctx SpecContext) {
+		p.must(ctx, "init")
+		p.must(ctx, "add-service", `{"name":"web","hosts":["biz","second"],"artifact":{"storePath":"`+pathOne+`"},"env":{"PORT":"8080"},"http":{"domain":"www.example.com","internalPort":8080}}`)
+		p.must(ctx, "add-service", `{"name":"worker","hosts":["biz"],"artifact":{"storePath":"`+pathOne+`"}}`)
+		p.transcript.Reset()
+		p.run(ctx, "set", "web", "http.domain=www.example.org", "deploy.soak=5s")
+		p.run(ctx, "set", "web", "env.AREA=Test", "http.aliases=example.org,example.com")
+		p.run(ctx, "set", "web", "env.AREA=Live", "--dry-run")
+		p.run(ctx, "diff")
+		p.run(ctx, "diff", "current", "current")
+		p.run(ctx, "diff", "manifest-20261216T033100Z", "current", "--exit-code")
+		p.run(ctx, "diff", "-o", "json")
+		p.run(ctx, "update", "web", pathTwo, "-m", "a bad idea")
+		p.run(ctx, "rollback", "manifest-20261216T033200Z.json", "--dry-run")
+		p.run(ctx, "rollback", "manifest-20261216T033200Z.json")
+		p.run(ctx, "set", "web", "protect=true")
+		p.run(ctx, "remove-service", "web")
+		p.run(ctx, "set", "web", "protect=")
+		p.run(ctx, "remove-service", "web")
+		p.run(ctx, "remove-service", "web")
+		p.run(ctx, "remove-service", "forgotten")
+		p.run(ctx, "rollback", "manifest-20261216T033200Z.json", "--allow-mass-removal")
+		p.run(ctx, "show", "-o", "table")
+		p.run(ctx, "list", "-o", "table")
+		p.expectGolden("changes")
+	})
+
+	It("files", func(ctx SpecContext) {
+		p.must(ctx, "init")
+		all, err := os.ReadFile("../../config/samples/two-services.manifest.yaml")
+		Expect(err).NotTo(HaveOccurred())
+		file := p.write("all.yaml", string(all))
+		one := p.write("web.yaml", "name: shop\nhosts: [biz, second]\n")
+		p.transcript.Reset()
+		p.run(ctx, "validate", "-f", file)
+		p.run(ctx, "apply", "-f", file, "--dry-run")
+		p.run(ctx, "apply", "-f", file)
+		p.run(ctx, "apply", "-f", file)
+		p.run(ctx, "update", "shop", pathOne)
+		p.run(ctx, "apply", "-f", file)
+		p.run(ctx, "validate", "-f", one)
+		p.run(ctx, "apply", "-f", one)
+		p.run(ctx, "apply", "-f", one, "--prune")
+		p.run(ctx, "apply")
+		p.run(ctx, "apply", "-f", filepath.Join(p.home, "nothing.yaml"))
+		p.expectGolden("files")
+	})
+
+	It("mistakes", func(ctx SpecContext) {
+		p.must(ctx, "init")
+		p.must(ctx, "add-service", `{"name":"web","hosts":["biz"],"http":{"domain":"www.example.com","internalPort":8080}}`)
+		five := p.write("five.yaml", `
+version: 1
+services:
+- name: Web
+  hosts: [biz]
+- name: api
+  hosts: []
+  artifact: {storePath: /tmp/api}
+  htpp: {domain: api.example.com}
+- name: worker
+  hosts: [biz]
+  http: {domain: worker.example.com, internalPort: "8080x"}
+`)
+		p.transcript.Reset()
+		p.run(ctx, "validate", "-f", five)
+		p.run(ctx, "apply", "-f", five)
+		p.run(ctx, "add-service", `{"name":"api","hosts":["biz"],"http":{"domain":"www.example.com","internalPort":8080}}`)
+		p.run(ctx, "add-service", "name: [")
+		p.run(ctx, "add-service")
+		p.run(ctx, "set", "web", "htp.domain=x")
+		p.run(ctx, "set", "web", "http.domain")
+		p.run(ctx, "set", "web", "http.domain=WWW.example.com", "http.internalPort=99999")
+		p.run(ctx, "update", "web", "/nix/store/web")
+		p.run(ctx, "update", "wbe", pathOne)
+		p.run(ctx, "show", "wbe")
+		p.run(ctx, "show", "--at", "manifest-20200101T000000Z.json")
+		p.run(ctx, "rollback", "yesterday")
+		p.run(ctx, "rollback")
+		p.run(ctx, "shw")
+		p.run(ctx, "show", "-o", "xml")
+		p.run(ctx, "show", "--store", "ftp://example.com/x")
+		p.run(ctx, "show", "--store", "s3//bucket")
+		p.expectGolden("mistakes")
+	})
+
+	It("keys", func(ctx SpecContext) {
+		p.run(ctx, "keygen", "acme-1")
+		p.run(ctx, "keygen", "acme-1")
+		p.run(ctx, "keygen", "acme 1")
+		p.expectGolden("keys")
+		for name, mode := range map[string]os.FileMode{"acme-1.secret": 0o600, "acme-1.public": 0o644} {
+			info, err := os.Stat(filepath.Join(p.home, ".config", "deployer", name))
+			Expect(err).NotTo(HaveOccurred())
+			Expect(info.Mode().Perm()).To(Equal(mode))
+		}
+	})
+})
