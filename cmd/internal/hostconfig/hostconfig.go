@@ -15,6 +15,7 @@ import (
 
 	v1 "deployer/api/v1"
 	"deployer/providers"
+	"deployer/providers/objectstore"
 )
 
 // Path is where the daemon's configuration lives.
@@ -116,6 +117,9 @@ func Parse(data []byte) (Config, error) {
 
 func (c Config) check() error {
 	var problems []error
+	if _, err := objectstore.Parse(c.Store); err != nil {
+		problems = append(problems, fmt.Errorf("store: %w", err))
+	}
 	for i, key := range c.TrustedPublicKeys {
 		if name, rest, ok := strings.Cut(key, ":"); !ok || name == "" || rest == "" {
 			problems = append(problems, fmt.Errorf("trustedPublicKeys[%d]: %q is not a Nix public key, name:base64; `deploy-manifest keygen` prints one", i, key))

@@ -27,7 +27,6 @@ var _ = Describe("The daemon", Ordered, func() {
 		s.WaitAnswer(ctx, name, "one")
 		s.WaitSettled(ctx, name)
 	})
-	AfterAll(func(ctx SpecContext) { s.Remove(ctx, name) })
 
 	// ends a spec in which the daemon was off.
 	start := func(ctx context.Context) {
@@ -69,6 +68,8 @@ var _ = Describe("The daemon", Ordered, func() {
 
 	It("is not needed for what runs: status tells how old it is, and plan looks by itself", func(ctx SpecContext) {
 		watch := s.StartWatch(ctx, name, "one")
+		root := "/nix/var/nix/gcroots/biz/" + name + "-" + state(ctx, name).Serving.Revision
+		DeferCleanup(start)
 		s.OK(ctx, s.Biz, "systemctl", "stop", daemon)
 		status := s.Run(ctx, s.Biz, "deployerctl", "status")
 		Expect(status.Code).To(Equal(4), status.String())
@@ -80,7 +81,6 @@ var _ = Describe("The daemon", Ordered, func() {
 		Expect(plan.Err).To(ContainSubstring("without it"))
 
 		By("and plan sees what somebody broke meanwhile")
-		root := "/nix/var/nix/gcroots/biz/" + name + "-" + state(ctx, name).Serving.Revision
 		s.OK(ctx, s.Biz, "rm", root)
 		plan = s.Run(ctx, s.Biz, "deployerctl", "plan", name, "--exit-code")
 		Expect(plan.Code).To(Equal(5), plan.String())
@@ -110,6 +110,7 @@ var _ = Describe("The daemon", Ordered, func() {
 	})
 
 	It("does the same once, without a daemon", func(ctx SpecContext) {
+		DeferCleanup(start)
 		s.OK(ctx, s.Biz, "systemctl", "stop", daemon)
 		s.OK(ctx, s.Laptop, "deploy-manifest", "update", name, s.Release(ctx, "two"))
 		once := s.Run(ctx, s.Biz, "biz-deployer", "--once")
@@ -145,6 +146,10 @@ var _ = Describe("The daemon", Ordered, func() {
 	})
 
 	It("survives F28: a reboot with the store down and the daemon off serves what was good", func(ctx SpecContext) {
+		DeferCleanup(func(ctx SpecContext) {
+			Expect(s.Lab.S3.Start(ctx)).To(Succeed())
+			s.OK(ctx, s.Biz, "systemctl", "enable", "--quiet", "--now", daemon)
+		})
 		Expect(s.Lab.S3.Stop(ctx)).To(Succeed())
 		s.OK(ctx, s.Biz, "systemctl", "disable", "--quiet", daemon)
 		stage.Within(5*time.Second, "reboot → answers, without store and daemon", func() {

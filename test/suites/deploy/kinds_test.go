@@ -18,13 +18,12 @@ var _ = Describe("Other kinds of services", func() {
 		s.Deploy(ctx, worker, "one")
 		Expect(s.OK(ctx, s.Biz, "deployerctl", "logs", "worker")).To(ContainSubstring("release one working"))
 		Expect(caddyConfig(ctx)).NotTo(ContainSubstring("biz-deployer/worker"))
-		s.Remove(ctx, "worker")
 	})
 
 	It("does not touch a service of another host", func(ctx SpecContext) {
 		other := stage.Web("elsewhere", 8111)
 		other.Hosts = []string{"bizz"}
-		s.Add(ctx, other)
+		s.AddForNow(ctx, other)
 		s.Push(ctx, other.Name, "one")
 		s.WaitGeneration(ctx)
 		_, err := s.Service(ctx, other.Name)
@@ -36,15 +35,14 @@ var _ = Describe("Other kinds of services", func() {
 		s.WaitAnswer(ctx, other.Name, "one")
 		s.OK(ctx, s.Laptop, "deploy-manifest", "set", other.Name, "hosts=bizz")
 		s.WaitGone(ctx, other.Name)
-		s.OK(ctx, s.Laptop, "deploy-manifest", "remove-service", other.Name)
 	})
 
 	It("brings two services up at once", func(ctx SpecContext) {
 		path := s.Release(ctx, "one")
 		one, two := stage.Web("left", 8112), stage.Web("right", 8113)
 		one.Artifact, two.Artifact = &v1.Artifact{StorePath: path}, &v1.Artifact{StorePath: path}
-		s.Add(ctx, one)
-		s.Add(ctx, two)
+		s.AddForNow(ctx, one)
+		s.AddForNow(ctx, two)
 		stage.Within(2*time.Second, "two services added → both answer", func() {
 			s.WaitAnswer(ctx, "left", "one")
 			s.WaitAnswer(ctx, "right", "one")
@@ -54,6 +52,5 @@ var _ = Describe("Other kinds of services", func() {
 		Expect(strings.Count(caddyConfig(ctx), `"biz-deployer/`)).To(BeNumerically(">=", 2))
 		s.Remove(ctx, "left")
 		s.WaitAnswer(ctx, "right", "one")
-		s.Remove(ctx, "right")
 	})
 })

@@ -35,7 +35,7 @@ var _ = Describe("A service with secrets", Ordered, func() {
 	It("runs and sees them once the file is there", func(ctx SpecContext) {
 		Expect(s.Biz.Write(ctx, file, []byte("SECRET_KEY="+canary+"\n"), 0o600)).To(Succeed())
 		s.WaitSettled(ctx, name)
-		Expect(s.Get(ctx, name, "/env")).To(MatchRegexp("(?m)^SECRET_KEY="+canary+"$"))
+		Expect(s.Get(ctx, name, "/env")).To(MatchRegexp("(?m)^SECRET_KEY=" + canary + "$"))
 	})
 
 	It("restarts with the new ones when they change", func(ctx SpecContext) {
@@ -65,7 +65,6 @@ var _ = Describe("A service with secrets", Ordered, func() {
 		}
 	})
 
-	AfterAll(func(ctx SpecContext) { s.Remove(ctx, name) })
 })
 
 // bucket is the content of every object that is no compressed closure.

@@ -2,6 +2,7 @@ package stage
 
 import (
 	"context"
+	"strconv"
 	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -21,9 +22,10 @@ func (s *Stage) ExplainFailures(ctx context.Context, hosts ...*env.Host) {
 		}
 		status, said, _ := host.Exec(ctx, "deployerctl", "status")
 		AddReportEntry("status of "+host.Name, status+said)
-		journal, err := host.Journal(ctx, "")
+		journal, said, err := host.Exec(ctx, "journalctl", "--no-pager", "-o", "short-precise",
+			"--since", "@"+strconv.FormatInt(CurrentSpecReport().StartTime.Unix(), 10))
 		if err != nil {
-			journal = err.Error()
+			journal = err.Error() + said
 		}
 		AddReportEntry("journal of "+host.Name, lastLines(journal, 120))
 	}

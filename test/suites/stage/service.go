@@ -39,17 +39,28 @@ func (s *Stage) Add(ctx context.Context, service v1.Service) {
 	s.OK(ctx, s.Laptop, "deploy-manifest", "add-service", string(text))
 }
 
+// AddForNow adds a service that is gone again at the end of the spec or container, however
+// that ends.
+func (s *Stage) AddForNow(ctx context.Context, service v1.Service) {
+	GinkgoHelper()
+	DeferCleanup(func(ctx context.Context) {
+		if s.Manifest(ctx).Service(service.Name) != nil {
+			s.Remove(ctx, service.Name)
+		}
+	})
+	s.Add(ctx, service)
+}
+
 // Push builds a release on the laptop and pushes it.
 func (s *Stage) Push(ctx context.Context, name, release string) {
 	GinkgoHelper()
 	s.OK(ctx, s.Laptop, "deploy-push", name, s.Release(ctx, release))
 }
 
-// Deploy adds a service and brings its release up.
+// Deploy adds a service for now, and brings its release up.
 func (s *Stage) Deploy(ctx context.Context, service v1.Service, release string) {
 	GinkgoHelper()
-	service.Artifact = nil
-	s.Add(ctx, service)
+	s.AddForNow(ctx, service)
 	s.Push(ctx, service.Name, release)
 	s.WaitSettled(ctx, service.Name)
 	if service.HTTP != nil {

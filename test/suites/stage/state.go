@@ -15,7 +15,7 @@ import (
 )
 
 // Patience bounds every wait of the suites.
-const Patience = 45 * time.Second
+const Patience = 30 * time.Second
 
 // every is how often a wait looks.
 const every = 50 * time.Millisecond
@@ -23,12 +23,18 @@ const every = 50 * time.Millisecond
 // HostState is what `deployerctl status -o json` shows on biz.
 func (s *Stage) HostState(ctx context.Context) (v1.HostState, error) { return StateOf(ctx, s.Biz) }
 
-// StateOf is what `deployerctl status -o json` shows on a host.
+// errNotLive: the daemon is down, and what it wrote last proves nothing.
+var errNotLive = errors.New("the daemon does not run")
+
+// StateOf is what `deployerctl status -o json` shows on a host whose daemon runs.
 func StateOf(ctx context.Context, host *env.Host) (v1.HostState, error) {
 	var state v1.HostState
-	out, _, err := host.Exec(ctx, "deployerctl", "status", "-o", "json")
-	if out == "" {
+	out, said, err := host.Exec(ctx, "deployerctl", "status", "-o", "json")
+	switch {
+	case out == "":
 		return state, err
+	case said != "":
+		return state, fmt.Errorf("%w: %s", errNotLive, said)
 	}
 	if err := json.Unmarshal([]byte(out), &state); err != nil {
 		return state, fmt.Errorf("%w in %s", err, out)
@@ -66,14 +72,15 @@ func (s *Stage) Await(ctx context.Context, name, what string, wanted func(v1.Ser
 	return last
 }
 
-// WaitSettled waits until a service runs what the manifest wants of it now. The generation
-// that is in the store when it is called must be in force.
+// WaitSettled waits until a service runs what the manifest in the store wants of it now.
 func (s *Stage) WaitSettled(ctx context.Context, name string) v1.ServiceState {
 	GinkgoHelper()
 	s.WaitGeneration(ctx)
-	return s.Await(ctx, name, "Settled", func(st v1.ServiceState) bool {
+	wanted := s.Manifest(ctx).Service(name)
+	Expect(wanted).NotTo(BeNil(), "the manifest has no service %s", name)
+	return s.Await(ctx, name, "Settled on "+wanted.Artifact.StorePath, func(st v1.ServiceState) bool {
 		return st.State == v1.Settled && st.Sync == v1.Synced && st.Health == v1.Healthy &&
-			st.Desired.Instance == st.Serving.Instance
+			st.Desired.Instance == st.Serving.Instance && st.Serving.StorePath == wanted.Artifact.StorePath
 	})
 }
 

@@ -1,7 +1,10 @@
 package trouble_test
 
 import (
+	"bytes"
 	"context"
+	"fmt"
+	"regexp"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -18,12 +21,11 @@ var _ = Describe("A release that cannot run", Ordered, func() {
 	var old *stage.Watch
 
 	BeforeAll(func(ctx SpecContext) { s.Deploy(ctx, stage.Web(name, 8210), "one") })
-	AfterAll(func(ctx SpecContext) { s.Remove(ctx, name) })
 	BeforeEach(func() { old = s.StartWatch(context.Background(), name, "one") })
 	AfterEach(func(ctx SpecContext) {
 		old.End()
 		By("going back")
-		s.OK(ctx, s.Laptop, "deploy-manifest", "update", name, s.Release(ctx, "one"))
+		s.OK(ctx, s.Laptop, "deploy-manifest", "set", name, "envFile=", "artifact.storePath="+s.Release(ctx, "one"))
 		s.WaitSettled(ctx, name)
 	})
 
@@ -47,8 +49,8 @@ var _ = Describe("A release that cannot run", Ordered, func() {
 
 	It("because another key signed it", func(ctx SpecContext) {
 		path := s.Build(ctx, s.Laptop, closure.Spec{Name: "app", Release: "stranger"})
-		s.OK(ctx, s.Laptop, "deploy-manifest", "keygen", "stranger-1", "--dir", "/root/stranger")
-		s.OK(ctx, s.Laptop, "deploy-push", name, path, "--key", "/root/stranger/stranger-1.secret")
+		s.OK(ctx, s.Laptop, "deploy-manifest", "keygen", "stranger-1", "--out", "/root/stranger-1.secret")
+		s.OK(ctx, s.Laptop, "deploy-push", name, path, "--key", "/root/stranger-1.secret")
 		stays(ctx, "SignatureInvalid", "stranger-1")
 		s.OK(ctx, s.Laptop, "deploy-push", name, path)
 		old.End()
@@ -61,10 +63,6 @@ var _ = Describe("A release that cannot run", Ordered, func() {
 	It("because its secrets file is missing, or open to others", func(ctx SpecContext) {
 		const file = "/var/lib/biz-secrets/victim.env"
 		s.OK(ctx, s.Laptop, "deploy-manifest", "set", name, "envFile="+file)
-		DeferCleanup(func(ctx SpecContext) {
-			s.OK(ctx, s.Laptop, "deploy-manifest", "set", name, "envFile=")
-			s.WaitSettled(ctx, name)
-		})
 		stays(ctx, "SecretsMissing", file)
 		Expect(s.Biz.Write(ctx, file, []byte("A=b\n"), 0o644)).To(Succeed())
 		stays(ctx, "SecretsExposed", "chmod 600 "+file)
@@ -74,33 +72,48 @@ var _ = Describe("A release that cannot run", Ordered, func() {
 var _ = Describe("A new service", func() {
 	It("names who holds its port, and starts when it is free", func(ctx SpecContext) {
 		s.OK(ctx, s.Biz, "systemd-run", "--quiet", "--unit=squatter", "caddy", "respond", "--listen", "127.0.0.1:8220")
+		DeferCleanup(func(ctx SpecContext) { s.Run(ctx, s.Biz, "systemctl", "stop", "squatter") })
 		service := stage.Web("crowded", 8220)
 		service.Artifact.StorePath = s.Release(ctx, "one")
-		s.Add(ctx, service)
+		s.AddForNow(ctx, service)
 		st := s.WaitReason(ctx, "crowded", "PortTaken")
 		Expect(st.Message).To(And(ContainSubstring("8220"), ContainSubstring("squatter")))
 		s.OK(ctx, s.Biz, "systemctl", "stop", "squatter")
 		s.WaitAnswer(ctx, "crowded", "one")
 		s.WaitSettled(ctx, "crowded")
-		s.Remove(ctx, "crowded")
 	})
 
 	It("never takes the place of a unit that is not ours", func(ctx SpecContext) {
 		service := stage.Web("foreign", 8221)
 		service.Artifact.StorePath = s.Release(ctx, "one")
-		s.Add(ctx, service)
+		s.AddForNow(ctx, service)
 		st := s.WaitReason(ctx, "foreign", "NameTaken")
 		Expect(st.Message).To(ContainSubstring("rename"))
-		s.Remove(ctx, "foreign")
 	})
 })
+
+const caddyBinary = "/usr/local/bin/caddy"
+
+// asOldCaddy is a Caddy with version 2.00.0 in its build information, in which all else is as
+// pinned: the version is all that is looked at.
+func asOldCaddy(pinned []byte) []byte {
+	GinkgoHelper()
+	version := regexp.MustCompile(`(caddyserver/caddy/v2\tv2\.)([0-9]+)\.([0-9]+)`)
+	Expect(version.Match(pinned)).To(BeTrue(), "the version is not where it was")
+	return version.ReplaceAllFunc(pinned, func(found []byte) []byte {
+		parts := version.FindSubmatch(found)
+		return fmt.Appendf(nil, "%s%s.%s", parts[1], zeros(parts[2]), zeros(parts[3]))
+	})
+}
+
+func zeros(digits []byte) []byte { return bytes.Repeat([]byte("0"), len(digits)) }
 
 var _ = Describe("Without Caddy", func() {
 	added := func(ctx context.Context, name string, port int) {
 		GinkgoHelper()
 		service := stage.Web(name, port)
 		service.Artifact.StorePath = s.Release(ctx, "one")
-		s.Add(ctx, service)
+		s.AddForNow(ctx, service)
 	}
 	runs := func(ctx context.Context, name string) {
 		GinkgoHelper()
@@ -121,20 +134,23 @@ var _ = Describe("Without Caddy", func() {
 		s.WaitSettled(ctx, "unrouted")
 		s.WaitAnswer(ctx, steady, "one")
 		watch = s.StartWatch(context.Background(), steady, "one")
-		s.Remove(ctx, "unrouted")
 	})
 
 	It("2.11.1 or newer, routes stay as they are, and a new service waits for its own", func(ctx SpecContext) {
-		// The pinned Caddy with another version in its build information: all else is real.
-		exchange := func(ctx context.Context, script string) {
+		pinned, err := s.Biz.Read(ctx, caddyBinary)
+		Expect(err).NotTo(HaveOccurred())
+		exchange := func(ctx context.Context, binary []byte) {
 			watch.End()
-			s.Shell(ctx, s.Biz, script+" && systemctl restart caddy")
+			Expect(s.Biz.Write(ctx, caddyBinary+".new", binary, 0o755)).To(Succeed())
+			s.Shell(ctx, s.Biz, "mv "+caddyBinary+".new "+caddyBinary+" && systemctl restart caddy")
 			s.WaitAnswer(ctx, steady, "one")
 			watch = s.StartWatch(context.Background(), steady, "one")
 		}
-		exchange(ctx, `cd /usr/local/bin && cp caddy caddy.kept && sed -E 's/(caddyserver\/caddy\/v2\tv2\.)[0-9]+\.[0-9]+/\110.99/' caddy.kept >caddy.old &&
-			chmod 755 caddy.old && mv caddy.old caddy`)
-		DeferCleanup(func(ctx SpecContext) { s.Shell(ctx, s.Biz, "rm -f /usr/local/bin/caddy.kept") })
+		exchange(ctx, asOldCaddy(pinned))
+		DeferCleanup(func(ctx SpecContext) {
+			s.Shell(ctx, s.Biz, "systemctl is-active caddy")
+			Expect(s.Biz.Read(ctx, caddyBinary)).To(Equal(pinned))
+		})
 		added(ctx, "early", 8231)
 		runs(ctx, "early")
 		st := s.WaitReason(ctx, "early", "CaddyTooOld")
@@ -143,9 +159,8 @@ var _ = Describe("Without Caddy", func() {
 		doctor := s.Run(ctx, s.Biz, "deployerctl", "doctor")
 		Expect(doctor.Code).To(Equal(3), doctor.String())
 		Expect(doctor.Out).To(ContainSubstring("upgrade Caddy to 2.11.1"))
-		exchange(ctx, "mv /usr/local/bin/caddy.kept /usr/local/bin/caddy")
+		exchange(ctx, pinned)
 		s.WaitAnswer(ctx, "early", "one")
-		s.Remove(ctx, "early")
 	})
 })
 
