@@ -33,7 +33,7 @@ type row struct {
 	note string
 }
 
-// table compares rows with its last baseline.
+// table compares its rows with one of them.
 type table struct {
 	unit string
 	rows []row
@@ -74,7 +74,7 @@ func short(v float64) string {
 	case v == 0:
 		return "0"
 	case v < 1:
-		return strings.TrimRight(fmt.Sprintf("%.3f", v), "0")
+		return strings.TrimRight(strings.TrimRight(fmt.Sprintf("%.3f", v), "0"), ".")
 	case v < 100:
 		return fmt.Sprintf("%.1f", v)
 	}
