@@ -149,7 +149,7 @@ var (
 // expectGolden compares all that was typed and printed so far.
 func (p *person) expectGolden(name string) {
 	GinkgoHelper()
-	got := strings.ReplaceAll(p.transcript.String(), p.home, "/home/ann")
+	got := strings.ReplaceAll(p.transcript.String(), p.home, "/srv/ann")
 	got = randomHash.ReplaceAllString(got, "sha256:HASH")
 	got = randomLineage.ReplaceAllString(got, "${1}LINEAGE")
 	got = randomKey.ReplaceAllString(got, "${1}KEY")

@@ -1,0 +1,133 @@
+package manifest_test
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"sync"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	v1 "deployer/api/v1"
+	"deployer/controllers/manifest"
+	"deployer/providers"
+	"deployer/providers/fake"
+)
+
+var _ = Describe("writers of a manifest", func() {
+	var (
+		w *fake.World
+		r *manifest.Repository
+	)
+	BeforeEach(func() {
+		w = fake.New()
+		r = over(w.Store(), w)
+	})
+	initialise := func(ctx context.Context) {
+		GinkgoHelper()
+		_, err := r.Init(ctx, by)
+		Expect(err).NotTo(HaveOccurred())
+	}
+	edit := func(ctx context.Context, change func(*v1.Manifest) error) {
+		GinkgoHelper()
+		w.Clock.Advance(time.Second)
+		_, err := r.Edit(ctx, by, change)
+		Expect(err).NotTo(HaveOccurred())
+	}
+
+	DescribeTable("survives F8: loses no edit of two writers in a loop",
+		func(ctx SpecContext, wrap func(providers.Objects) providers.Objects, conditional bool, edits int) {
+			initialise(ctx)
+			edit(ctx, add("web"))
+			write := func(prefix string) {
+				defer GinkgoRecover()
+				mine := manifest.NewRepository(manifest.Options{
+					Objects: wrap(w.Store()), Now: time.Now,
+					Conditional: func(context.Context) (bool, error) { return conditional, nil },
+				})
+				for range edits {
+					_, err := mine.Edit(ctx, by, count(prefix))
+					Expect(err).NotTo(HaveOccurred())
+				}
+			}
+			var both sync.WaitGroup
+			both.Go(func() { write("LEFT") })
+			both.Go(func() { write("RIGHT") })
+			both.Wait()
+			now, err := r.Read(ctx)
+			Expect(err).NotTo(HaveOccurred())
+			total := strconv.Itoa(edits)
+			Expect(now.Manifest.Service("web").Env).To(Equal(map[string]string{"LEFT": total, "RIGHT": total}))
+			Expect(now.Manifest.Generation).To(BeEquivalentTo(2 + 2*edits))
+			expectHistory(ctx, r)
+		},
+		Entry("on a store with conditions", func(o providers.Objects) providers.Objects { return o }, true, 100, NodeTimeout(2*time.Minute)),
+		Entry("on a store that ignores them (F9)", func(o providers.Objects) providers.Objects { return careless{o} }, false, 20, NodeTimeout(2*time.Minute)),
+	)
+
+	DescribeTable("survives F8: a writer killed at any call",
+		func(ctx SpecContext, conditional bool) {
+			for _, after := range []bool{false, true} {
+				for n := int64(1); ; n++ {
+					w = fake.New()
+					r = over(w.Store(), w)
+					initialise(ctx)
+					edit(ctx, add("web"))
+					w.Clock.Advance(time.Second)
+					d := &dying{Objects: w.Store(), after: after}
+					d.left.Store(n)
+					o := manifest.Options{Objects: d, Now: w.Clock.Now, Conditional: func(context.Context) (bool, error) { return conditional, nil }}
+					_, err := manifest.NewRepository(o).Edit(ctx, by, add("api"))
+					Expect(errors.Is(err, errKilled) || err == nil).To(BeTrue(), "call %d: %v", n, err)
+					finished := d.left.Load() > 0
+
+					w.Clock.Advance(time.Minute)
+					now, readErr := r.Read(ctx)
+					Expect(readErr).NotTo(HaveOccurred())
+					Expect(now.Manifest.Service("web")).NotTo(BeNil(), "call %d", n)
+					if err == nil {
+						Expect(now.Manifest.Service("api")).NotTo(BeNil(), "call %d", n)
+					}
+					expectHistory(ctx, r)
+					// The next writer goes on, and the other edit is neither lost nor done twice.
+					o.Objects = w.Store()
+					_, err = manifest.NewRepository(o).Edit(ctx, by, add("api"))
+					Expect(err).NotTo(HaveOccurred(), "call %d", n)
+					_, err = manifest.NewRepository(o).Edit(ctx, by, add("db"))
+					Expect(err).NotTo(HaveOccurred(), "call %d", n)
+					now, err = r.Read(ctx)
+					Expect(err).NotTo(HaveOccurred())
+					Expect(names(now.Manifest)).To(Equal([]string{"web", "api", "db"}))
+					expectHistory(ctx, r)
+					if finished {
+						break
+					}
+					Expect(n).To(BeNumerically("<", 50), "the edit never ends")
+				}
+			}
+		},
+		Entry("on a store with conditions", true),
+		Entry("on a store that ignores them", false),
+	)
+
+	It("warns once of a store that ignores conditions (F9)", func(ctx SpecContext) {
+		var warnings []string
+		asked := 0
+		r = manifest.NewRepository(manifest.Options{
+			Objects: careless{w.Store()}, StoreName: "s3://careless", Now: w.Clock.Now,
+			Conditional: func(context.Context) (bool, error) { asked++; return false, nil },
+			Warn:        func(m string) { warnings = append(warnings, m) },
+		})
+		initialise(ctx)
+		edit(ctx, add("a"))
+		edit(ctx, add("b"))
+		Expect(asked).To(Equal(1))
+		Expect(warnings).To(ConsistOf(ContainSubstring("s3://careless ignores conditional writes")))
+		claims, err := w.Store().List(ctx, "manifests/.claims/")
+		Expect(err).NotTo(HaveOccurred())
+		Expect(claims).To(BeEmpty())
+		expectHistory(ctx, r)
+	})
+})
