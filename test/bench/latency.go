@@ -69,7 +69,7 @@ func latencyInside(ctx context.Context) error {
 		{"a release new to this host, closure in its store", fresh, 150, "root, stage, install, start, health, shift"},
 		{"back to a release that is staged", known, 150, ""},
 		{"systemctl restart of the same program", restarts, 0, "no judgement, no root, no record"},
-	}}.print(os.Stdout)
+	}}.show(os.Stdout)
 	printSteps(before, after, latencyRounds)
 	return nil
 }

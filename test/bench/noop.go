@@ -51,7 +51,7 @@ func noop(ctx context.Context) error {
 		{"one no-op pass over 1,000 services", passes, 10, "one worker; the daemon has four"},
 		{"  its CPU time, collector included", cpu, 10, "what it is on a machine that is not busy"},
 		{"the same, hashing the manifest in each", naive, 0, "instead of once per manifest"},
-	}}.print(os.Stdout)
+	}}.show(os.Stdout)
 	return onHost(ctx, "noop", hostOptions{})
 }
 

@@ -76,7 +76,7 @@ func noopInside(ctx context.Context) error {
 		{"our Observe of each, one listing", bulk, 0, "new listing and a stat of every file each time"},
 		{"the same, first look after a start", first, 0, "the properties of every unit are read and compared; again once a minute"},
 		{"systemctl show, a process per unit", naive, 0, fmt.Sprintf("%d units asked, each times %d", shownUnits, noopServices)},
-	}}.print(os.Stdout)
+	}}.show(os.Stdout)
 	return nil
 }
 

@@ -74,7 +74,7 @@ func ran(pid int) (time.Duration, error) {
 
 // memory is in MB of 2^20 bytes.
 type memory struct {
-	rss, pss, anonymous, file float64
+	rss, pss, anonymous float64
 }
 
 // String tells what of the RSS the kernel could drop without asking: the binary's pages.

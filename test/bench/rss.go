@@ -127,11 +127,11 @@ func watch(ctx context.Context) error {
 		cpu = append(cpu, row{what: p.what, samples: samples{share}, budget: p.budgetCPU})
 	}
 	const service = 1
-	table{unit: "MB RSS", rows: memory, baseline: service}.print(os.Stdout)
-	table{unit: "MB PSS", rows: proportional, baseline: service}.print(os.Stdout)
-	table{unit: "MB anonymous", rows: anonymous, baseline: service}.print(os.Stdout)
+	table{unit: "MB RSS", rows: memory, baseline: service}.show(os.Stdout)
+	table{unit: "MB PSS", rows: proportional, baseline: service}.show(os.Stdout)
+	table{unit: "MB anonymous", rows: anonymous, baseline: service}.show(os.Stdout)
 	const init = 3
-	table{unit: "% of a core", rows: cpu, baseline: init}.print(os.Stdout)
+	table{unit: "% of a core", rows: cpu, baseline: init}.show(os.Stdout)
 	return nil
 }
 

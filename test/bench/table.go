@@ -41,9 +41,9 @@ type table struct {
 	baseline int
 }
 
-// print shows medians, the spread from the 10th to the 90th percentile, and how many times
+// show prints medians, the spread from the 10th to the 90th percentile, and how many times
 // the row's median goes into the baseline's.
-func (t table) print(out io.Writer) {
+func (t table) show(out io.Writer) {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "  \tmedian %s\tp10…p90\tn\tbaseline/this\tbudget\t\n", t.unit)
 	base := t.rows[t.baseline].samples.median()
