@@ -144,6 +144,9 @@ type Prober interface {
 	// Probe returns an error only when the question could not be put; an unwell instance
 	// is an answer.
 	Probe(ctx context.Context, r ProbeRequest) (ProbeResult, error)
+	// Holder names the program that listens where 127.0.0.1:port leads; empty when there is
+	// none. It is for instances that ended and are not there to be probed.
+	Holder(ctx context.Context, port int) (string, error)
 }
 
 // States is the daemon's own memory on disk. Losing it restarts nothing.

@@ -147,6 +147,7 @@ func observeProbe(ctx context.Context, s *Scope) {
 	}
 	if !u.Running() {
 		s.noteDown()
+		observeHolder(ctx, s)
 		return
 	}
 	s.memory.noteProcess(u.MainPID)
@@ -174,6 +175,23 @@ func observeProbe(ctx context.Context, s *Scope) {
 		s.memory.noteGood(u.Instance, s.Now, health.Rise, time.Duration(health.Interval))
 	default:
 		s.memory.noteUnwell(u.Instance, u.Since, s.Now)
+	}
+}
+
+// observeHolder looks who holds the port of an instance that was started and ended: a
+// program that ends because it cannot listen is not to blame.
+func observeHolder(ctx context.Context, s *Scope) {
+	pointed, ok := s.pointed()
+	if !ok || pointed.Release.InternalPort == 0 || !s.memory.started(pointed.Instance.String()) {
+		return
+	}
+	port := pointed.Release.InternalPort
+	who, err := s.host.Prober.Holder(ctx, port)
+	switch {
+	case err != nil:
+		s.Facts.ProbeErr = fmt.Errorf("observing who holds port %d: %w", port, err)
+	case who != "":
+		s.Facts.Probe = providers.ProbeResult{Reason: portTaken, Answer: fmt.Sprintf("port %d is held by %s", port, who)}
 	}
 }
 

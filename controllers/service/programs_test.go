@@ -231,6 +231,25 @@ var _ = Describe("a program", func() {
 		g.expectServing("web", s)
 	})
 
+	It("that ends because a stranger holds its port is told so, whether or not systemd tries again", func() {
+		for _, restart := range []string{"always", "no"} {
+			g = newRig()
+			s := g.web("web", "v1", 8080)
+			s.Systemd.Restart = restart
+			g.Listeners[8080] = "nginx.service"
+			g.Programs[s.Artifact.StorePath] = fake.Program{ExitsAfter: time.Millisecond, Status: 1}
+			g.write(s)
+			err := g.drive("web", 20*second)
+			Expect(isOwn(err)).To(BeFalse(), "restart %s: %v", restart, err)
+			Expect(g.state("web").Reason).To(Equal("PortTaken"), "restart %s: %s", restart, g.state("web").Message)
+			Expect(g.state("web").Message).To(ContainSubstring("nginx.service"))
+			delete(g.Listeners, 8080)
+			g.Programs[s.Artifact.StorePath] = fake.Program{}
+			_ = g.drive("web", 200*second)
+			g.expectServing("web", s)
+		}
+	})
+
 	It("that crashes in a loop gives way to its fix at once, whatever systemd waits for", func() {
 		s := g.web("web", "v1", 8080)
 		s.Systemd.RestartSec = v1.Duration(10 * time.Minute)

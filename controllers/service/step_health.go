@@ -46,6 +46,8 @@ func (h stepHealth) lenient(s *Scope) (v1.ConditionStatus, error) {
 
 func (stepHealth) Why(s *Scope) string {
 	switch u := s.primary(); {
+	case !u.Running() && s.Facts.Probe.Reason == portTaken:
+		return s.Facts.Probe.Answer
 	case !u.Running() && s.memory.started(s.instance()):
 		return fmt.Sprintf("its unit is %s after %s", u.Active, exitOf(u))
 	case !u.Running():

@@ -54,7 +54,11 @@ func (stepStart) Run(ctx context.Context, s *Scope) (reconcile.Result, error) {
 	if err == nil || errors.As(err, &fault) && fault.Own {
 		s.memory.noteStart(instance, s.Now)
 	}
-	if err == nil && again {
+	switch {
+	case err != nil || !again:
+	case s.Facts.Probe.Reason == portTaken:
+		err = takenFault(s)
+	default:
 		err = endedFault(s)
 	}
 	return reconcile.Result{}, err

@@ -88,6 +88,14 @@ func Prober(open func() ProberHost) {
 		}
 	})
 
+	It("names who holds a port", func(ctx SpecContext) {
+		Expect(host.Prober.Holder(ctx, host.Displaced().Port)).NotTo(BeEmpty())
+	})
+
+	It("names nobody where nothing listens", func(ctx SpecContext) {
+		Expect(host.Prober.Holder(ctx, host.Silent().Port)).To(BeEmpty())
+	})
+
 	It("leaves notify and none to systemd's own judgement of a running unit", func(ctx SpecContext) {
 		request := host.Answering(500)
 		for _, kind := range []v1.HealthType{v1.HealthNotify, v1.HealthNone} {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strconv"
 
 	v1 "deployer/api/v1"
 	"deployer/providers"
@@ -17,6 +18,14 @@ var _ providers.Prober = prober{}
 func (p prober) Probe(ctx context.Context, q providers.ProbeRequest) (out providers.ProbeResult, err error) {
 	err = p.w.run(ctx, look("prober.Probe", q.Service, string(q.Slot)), func() error {
 		out = p.w.probe(q)
+		return nil
+	})
+	return out, err
+}
+
+func (p prober) Holder(ctx context.Context, port int) (out string, err error) {
+	err = p.w.run(ctx, look("prober.Holder", strconv.Itoa(port)), func() error {
+		out = p.w.holder(port)
 		return nil
 	})
 	return out, err

@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -45,6 +46,22 @@ func (p *Prober) listener(r providers.ProbeRequest) (providers.ProbeResult, erro
 		return providers.ProbeResult{OK: true}, nil
 	}
 	return taken(r.Port, strange)
+}
+
+// Holder names who would answer on 127.0.0.1:port.
+func (p *Prober) Holder(_ context.Context, port int) (string, error) {
+	all, err := listeners.On(port)
+	if err != nil {
+		return "", err
+	}
+	sockets := answeringLoopback(all)
+	if len(sockets) == 0 {
+		return "", nil
+	}
+	if pid, found := listeners.Holder(sockets); found {
+		return listeners.Name(pid), nil
+	}
+	return "another process", nil
 }
 
 // taken names the holder. A socket that is gone by now was never ours to judge: the
