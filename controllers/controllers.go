@@ -73,6 +73,15 @@ func New(o Options) *Set {
 	return s
 }
 
+// Load puts the manifest that the last daemon obeyed in force, and tells of it: the first
+// answer of the store may take its time.
+func (s *Set) Load(ctx context.Context) error {
+	err := s.Source.Load(ctx)
+	status, _ := s.Source.Status()
+	s.manifestChanged(status)
+	return err
+}
+
 // Run works until ctx ends, lets the passes that run end, and writes the last report.
 func (s *Set) Run(ctx context.Context) error {
 	ctx = logr.NewContext(ctx, s.options.Logger)

@@ -52,7 +52,7 @@ func run(ctx context.Context, o runOptions) error {
 		Metrics: m, OnStep: m.stepDone, Logger: log,
 	})
 	m.watch(set)
-	if err := set.Source.Load(ctx); err != nil {
+	if err := set.Load(ctx); err != nil {
 		log.Error(err, "going on without the last manifest")
 	}
 	if o.once {

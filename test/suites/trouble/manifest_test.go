@@ -99,7 +99,7 @@ var _ = Describe("The manifest", func() {
 		Expect(s.Refuses(ctx, s.Laptop, 1, "deploy-manifest", "show")).To(ContainSubstring("deploy-manifest init"))
 		putManifest(ctx, []byte("<html><body>Please log in</body></html>"))
 		waitStale(ctx, "ManifestInvalid")
-		Expect(s.Refuses(ctx, s.Laptop, 2, "deploy-manifest", "show")).To(ContainSubstring("manifest.json"))
+		Expect(s.Refuses(ctx, s.Laptop, 1, "deploy-manifest", "show")).To(ContainSubstring("manifest.json is not a usable manifest"))
 		putManifest(ctx, good)
 		waitFresh(ctx)
 	})

@@ -77,7 +77,7 @@ var _ = Describe("A new service", func() {
 		service.Artifact.StorePath = s.Release(ctx, "one")
 		s.AddForNow(ctx, service)
 		st := s.WaitReason(ctx, "crowded", "PortTaken")
-		Expect(st.Message).To(And(ContainSubstring("8220"), ContainSubstring("squatter")))
+		Expect(st.Message).To(And(ContainSubstring("8220"), ContainSubstring("held by caddy (pid ")))
 		s.OK(ctx, s.Biz, "systemctl", "stop", "squatter")
 		s.WaitAnswer(ctx, "crowded", "one")
 		s.WaitSettled(ctx, "crowded")
