@@ -19,6 +19,20 @@ func (c careless) Put(ctx context.Context, key string, body io.ReadSeeker, _ pro
 	return c.Objects.Put(ctx, key, body, providers.PutOptions{})
 }
 
+// beforePut does something before it writes below a prefix.
+type beforePut struct {
+	providers.Objects
+	prefix string
+	do     func()
+}
+
+func (b *beforePut) Put(ctx context.Context, key string, body io.ReadSeeker, o providers.PutOptions) (providers.ObjectInfo, error) {
+	if strings.HasPrefix(key, b.prefix) {
+		b.do()
+	}
+	return b.Objects.Put(ctx, key, body, o)
+}
+
 var errKilled = errors.New("killed")
 
 // dying is a store whose user dies at the n-th call, before or after its effect: no call

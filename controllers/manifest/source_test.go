@@ -232,6 +232,22 @@ var _ = Describe("Source", func() {
 			Expect(sync(ctx)).To(BeEmpty())
 		})
 
+		It("takes the same content again after it was something else for a while", func(ctx SpecContext) {
+			s = newSource(func(o *manifest.SourceOptions) {
+				o.Pace = manifest.Pace{Min: time.Millisecond, Max: time.Millisecond, Eager: time.Hour}
+			})
+			running, stop := context.WithCancel(ctx)
+			defer stop()
+			go func() { _ = s.Run(running, &queue{}) }()
+			problem := func() error { _, err := s.Status(); return err }
+			Eventually(func() *v1.Manifest { return s.Manifest() }).WithTimeout(soon).ShouldNot(BeNil())
+			good := content(ctx, w, manifest.Key)
+			put(ctx, w, manifest.Key, "<html>")
+			Eventually(problem).WithTimeout(soon).Should(HaveOccurred())
+			put(ctx, w, manifest.Key, good)
+			Eventually(problem).WithTimeout(soon).ShouldNot(HaveOccurred())
+		})
+
 		It("survives F7: other content under the same ETag is found within a minute", func(ctx SpecContext) {
 			frozen := &frozenETag{Objects: w.Store()}
 			s = newSource(func(o *manifest.SourceOptions) {

@@ -130,4 +130,31 @@ var _ = Describe("writers of a manifest", func() {
 		Expect(claims).To(BeEmpty())
 		expectHistory(ctx, r)
 	})
+
+	It("gives way when it was asleep for so long that others took it for dead (F26)", func(ctx SpecContext) {
+		initialise(ctx)
+		edit(ctx, add("web"))
+		without := func(o providers.Objects) *manifest.Repository {
+			return manifest.NewRepository(manifest.Options{
+				Objects: o, Now: w.Clock.Now, Conditional: func(context.Context) (bool, error) { return false, nil },
+			})
+		}
+		slept := false
+		sleepy := &beforePut{Objects: careless{w.Store()}, prefix: "manifests/manifest-", do: func() {
+			if slept {
+				return
+			}
+			slept = true
+			w.Clock.Advance(time.Minute)
+			_, err := without(careless{w.Store()}).Edit(ctx, by, add("other"))
+			Expect(err).NotTo(HaveOccurred())
+		}}
+		_, err := without(sleepy).Edit(ctx, by, add("mine"))
+		Expect(err).NotTo(HaveOccurred())
+		now, err := r.Read(ctx)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(slept).To(BeTrue())
+		Expect(names(now.Manifest)).To(Equal([]string{"web", "other", "mine"}))
+		expectHistory(ctx, r)
+	})
 })
