@@ -5,6 +5,7 @@ import (
 	"time"
 
 	v1 "deployer/api/v1"
+	"deployer/providers"
 )
 
 // memory is what a service's passes remember of each other. All of it may be lost at any
@@ -28,11 +29,20 @@ type memory struct {
 	// keepErr and routeErr are of this pass: what failed is not tried again in it. doubt is
 	// its first observation that failed without ending it.
 	keepErr, routeErr, doubt error
+	// asked is the last probe of this pass.
+	asked asked
 	// told has the events since the last pass without an error, so that a retry does not
 	// tell them again.
 	told map[transition]bool
 	// shown is what was reported last; nil when nothing was. It is replaced, never changed.
 	shown *report
+}
+
+// asked is a process and what it answered.
+type asked struct {
+	pid   int
+	probe providers.ProbeResult
+	err   error
 }
 
 // report is a state as it was reported.
@@ -69,7 +79,7 @@ func (m *memories) load(name string) *memory {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	got := m.all[name]
-	got.keepErr, got.routeErr, got.doubt = nil, nil, nil
+	got.keepErr, got.routeErr, got.doubt, got.asked = nil, nil, nil, asked{}
 	return &got
 }
 

@@ -159,6 +159,12 @@ func observeProbe(ctx context.Context, s *Scope) {
 		s.memory.noteGood(u.Instance, s.Now, 1, 0)
 		return
 	}
+	// What is on its way out is asked once in a pass: nothing waits for its answer.
+	outgoing := s.Target != nil && s.Target.Instance.String() != u.Instance
+	if outgoing && s.memory.asked.pid == u.MainPID {
+		s.Facts.Probe, s.Facts.ProbeErr = s.memory.asked.probe, s.memory.asked.err
+		return
+	}
 	host := ""
 	if h := s.Assignment.Service.HTTP; h != nil {
 		host = h.Domain
@@ -176,6 +182,7 @@ func observeProbe(ctx context.Context, s *Scope) {
 	default:
 		s.memory.noteUnwell(u.Instance, u.Since, s.Now)
 	}
+	s.memory.asked = asked{pid: u.MainPID, probe: s.Facts.Probe, err: s.Facts.ProbeErr}
 }
 
 // observeHolder looks who holds the port of an instance that was started and ended: a
