@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -125,7 +126,7 @@ func (u *updater) update(ctx context.Context, r push.Release) error {
 		return nil
 	}
 	hosts := edited.After.Service(r.Service).Hosts
-	fmt.Fprintf(u.out, "wrote generation %d to %s: %s is %s on %v\n", edited.After.Generation, u.repository.StoreName(), r.Service, r.StorePath, hosts)
-	fmt.Fprintf(u.out, "the manifest before is %s\n", edited.Archive)
+	fmt.Fprintf(u.out, "wrote generation %d to %s: %s is %s on %s\n", edited.After.Generation, u.repository.StoreName(), r.Service, r.StorePath, strings.Join(hosts, ", "))
+	fmt.Fprintf(u.out, "generation %d is archived as %s\n", edited.Before.Generation, edited.Archive)
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"deployer/cmd/internal/cli"
 	"deployer/cmd/internal/host"
 	"deployer/cmd/internal/hostconfig"
+	"deployer/providers/nix"
 )
 
 // finding is one line of the doctor.
@@ -101,6 +102,9 @@ func printFindings(w io.Writer, findings []finding) error {
 
 // examineClosure says what the cache has of a closure.
 func (a *app) examineClosure(c *cobra.Command, format cli.Format, storePath string) error {
+	if err := nix.CheckPath(storePath); err != nil {
+		return cli.Exit(cli.ExitUsage, err)
+	}
 	config, err := hostconfig.Load(a.config)
 	if err != nil {
 		return cli.Exit(cli.ExitUsage, err)

@@ -165,7 +165,11 @@ const (
 
 func (d *doctor) disk(context.Context) []finding {
 	var out []finding
-	for path, low := range map[string]uint64{"/nix/store": lowDisk, d.Config.Paths().StateDir: lowDisk / 10, "/run": lowRun} {
+	for _, wanted := range []struct {
+		path string
+		low  uint64
+	}{{"/nix/store", lowDisk}, {d.Config.Paths().StateDir, lowDisk / 10}, {"/run", lowRun}} {
+		path, low := wanted.path, wanted.low
 		var fs syscall.Statfs_t
 		if err := syscall.Statfs(path, &fs); err != nil {
 			out = append(out, bad("disk", "", "%s: %v", path, err))

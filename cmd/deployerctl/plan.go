@@ -42,6 +42,9 @@ the manifest. It changes nothing. With the daemon down it makes the observation 
 			if only != "" && len(answer.Plans) == 0 && answer.Problem == "" {
 				return cli.Exit(cli.ExitUnknown, fmt.Errorf("no service %s is known on this host; `deployerctl status` lists them", only))
 			}
+			if answer.Plans == nil {
+				answer.Plans = []service.Plan{} // [] for programs, never null
+			}
 			if err := cli.Print(c.OutOrStdout(), format, answer.Plans, func(w io.Writer) error { return printPlans(w, answer.Plans) }); err != nil {
 				return err
 			}

@@ -13,7 +13,12 @@ import (
 
 func printHost(w io.Writer, state seen) error {
 	printHead(w, state)
-	if len(state.Services) == 0 {
+	switch {
+	case len(state.Services) > 0:
+	case state.blank():
+		fmt.Fprintln(w, "no manifest has been read yet, and none is remembered")
+		return nil
+	default:
 		fmt.Fprintln(w, "no services: the manifest names none for this host; `deploy-manifest add-service` adds one")
 		return nil
 	}

@@ -24,6 +24,9 @@ type seen struct {
 	live bool
 }
 
+// blank: the daemon has not seen a manifest yet, not even an old one.
+func (s seen) blank() bool { return s.Manifest.LastRead.IsZero() && s.ObservedGeneration == 0 }
+
 func (a *app) statusCommand() *cobra.Command {
 	var format cli.Format
 	var watch bool
@@ -107,7 +110,7 @@ func (a *app) paths() providers.Paths {
 // codeOf is the worst of what was shown; it prints nothing.
 func codeOf(state seen, services []v1.ServiceState) error {
 	code := cli.ExitOK
-	if !state.live || state.Manifest.StaleSince != nil {
+	if !state.live || state.Manifest.StaleSince != nil || state.blank() {
 		code = cli.ExitUnknown
 	}
 	for _, s := range services {

@@ -9,6 +9,9 @@ import (
 
 const storeDir = "/nix/store/"
 
+// CheckPath says why p cannot be the path of one store object; nil when it can.
+func CheckPath(p string) error { return checkPath(p) }
+
 // checkPath accepts only the path of one store object. Paths go into command lines and
 // into the names of objects, so this is a guard and not politeness; go-nix alone would
 // accept a foreign directory of the right length.

@@ -48,9 +48,9 @@ var _ = Describe("One machine without S3", Ordered, func() {
 	It("has no store before init, and says so", func(ctx SpecContext) {
 		said := s.Refuses(ctx, solo, 2, "deploy-manifest", "show")
 		Expect(said).To(ContainSubstring("no store is given"))
-		status := s.Run(ctx, solo, "deployerctl", "status")
-		Expect(status.Code).To(Equal(4), status.String())
-		Expect(status.Out).To(ContainSubstring("deploy-manifest init"))
+		Expect(s.Run(ctx, solo, "deployerctl", "status").Code).To(Equal(4))
+		Eventually(ctx, func() string { return s.Run(ctx, solo, "deployerctl", "status").Out }).
+			WithTimeout(stage.Patience).Should(And(ContainSubstring("no manifest has been read yet"), ContainSubstring("deploy-manifest init")))
 	})
 
 	It("uses the embedded store after init", func(ctx SpecContext) {

@@ -37,8 +37,17 @@ func (s *Stage) Run(ctx context.Context, host *env.Host, args ...string) Result 
 	default:
 		Expect(err).NotTo(HaveOccurred(), r.Command)
 	}
-	GinkgoWriter.Println(r)
+	GinkgoWriter.Println(Result{Command: r.Command, Out: beginning(r.Out), Err: beginning(r.Err), Code: r.Code})
 	return r
+}
+
+// beginning keeps a journal out of the log of a suite.
+func beginning(text string) string {
+	const enough = 4000
+	if len(text) <= enough {
+		return text
+	}
+	return fmt.Sprintf("%s… and %d bytes more", text[:enough], len(text)-enough)
 }
 
 // OK runs a command that must succeed, and gives what it printed.

@@ -38,9 +38,11 @@ type Options struct {
 	Config map[string]any
 	// Files are on it before the first boot.
 	Files []env.File
+	// KeyName names the laptop's signing key; empty is KeyName.
+	KeyName string
 }
 
-// KeyName names the laptop's signing key.
+// KeyName names the laptop's signing key, if nobody wants another.
 const KeyName = "suite-1"
 
 // app is the program's name in every closure of a suite: services differ by their name and
@@ -65,8 +67,11 @@ func New(ctx context.Context, o Options) *Stage {
 	DeferCleanup(func() { Expect(s.Lab.Close()).To(Succeed()) })
 	s.Laptop, err = s.Lab.Up(ctx, "laptop", env.HostOptions{Kind: env.Laptop})
 	Expect(err).NotTo(HaveOccurred())
-	s.OK(ctx, s.Laptop, "deploy-manifest", "keygen", KeyName)
-	key, err := s.Laptop.Read(ctx, "/root/.config/deployer/"+KeyName+".public")
+	if o.KeyName == "" {
+		o.KeyName = KeyName
+	}
+	s.OK(ctx, s.Laptop, "deploy-manifest", "keygen", o.KeyName)
+	key, err := s.Laptop.Read(ctx, "/root/.config/deployer/"+o.KeyName+".public")
 	Expect(err).NotTo(HaveOccurred())
 	s.Key = strings.TrimSpace(string(key))
 	if o.Config == nil {
