@@ -189,8 +189,7 @@ var _ = Describe("differences", func() {
   ~ http.path: /app → /
   ~ deploy.soak: 5s → 1m
 + new: new service on biz, biz2
-- worker: not listed any more
-- worker: hosts take it down
+- worker: removed; hosts take it down
 `))
 	})
 

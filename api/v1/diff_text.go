@@ -29,7 +29,14 @@ func sortedKeys(set map[string]bool) []string { return slices.Sorted(maps.Keys(s
 func FormatDiff(changes []Change) string {
 	var b strings.Builder
 	last := ""
+	toGo := map[string]bool{}
 	for _, c := range changes {
+		toGo[c.Service] = toGo[c.Service] || c.Field == "removed" && c.Kind == Added
+	}
+	for _, c := range changes {
+		if c.Field == "" && c.Kind == Removed && toGo[c.Service] {
+			continue // said by the line of its removal
+		}
 		if line := wholeService(c); line != "" {
 			b.WriteString(line + "\n")
 			last = ""
@@ -52,7 +59,7 @@ func FormatDiff(changes []Change) string {
 func wholeService(c Change) string {
 	switch {
 	case c.Field == "removed" && c.Kind == Added:
-		return fmt.Sprintf("- %s: hosts take it down", c.Service)
+		return fmt.Sprintf("- %s: removed; hosts take it down", c.Service)
 	case c.Field == "removed":
 		return fmt.Sprintf("~ %s: no longer listed in removed", c.Service)
 	case c.Field != "":

@@ -115,7 +115,7 @@ aws_secret_access_key = a-guess
 		both.Go(func() { write("RIGHT") })
 		both.Wait()
 		Expect(p.must(ctx, "show", "-o", "table")).To(HavePrefix(fmt.Sprintf("generation %d, ", 2+2*edits)))
-		Expect(p.must(ctx, "rollback", "manifest-20261216T033100Z.json")).To(ContainSubstring("my-new-service: hosts take it down"))
+		Expect(p.must(ctx, "rollback", "manifest-20261216T033100Z.json")).To(ContainSubstring("my-new-service: removed; hosts take it down"))
 	})
 
 	DescribeTable("says in one sentence what is wrong with the store",

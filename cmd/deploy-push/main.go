@@ -90,32 +90,31 @@ func (u *updater) check(ctx context.Context, service string) error {
 	if err != nil {
 		return err
 	}
-	return known(s.Manifest, service)
+	_, err = find(s.Manifest, service)
+	return err
 }
 
-func known(m *v1.Manifest, service string) error {
-	if m.Service(service) == nil {
-		return cli.Usagef("the manifest has no service %s: `deploy-manifest add-service` adds one, `deploy-manifest show` prints those that there are", service)
+func find(m *v1.Manifest, service string) (*v1.Service, error) {
+	s, err := manifest.Find(m, service)
+	if err != nil {
+		return nil, cli.Usagef("%w; `deploy-manifest add-service` adds one", err)
 	}
-	return nil
+	return s, nil
 }
 
 // update names the path in the manifest. A narHash that somebody demanded is renewed; one
 // that nobody asked for is not added, for the signature says as much.
 func (u *updater) update(ctx context.Context, r push.Release) error {
 	edited, err := u.repository.Edit(ctx, manifest.EditOptions{By: cli.Who(), Message: u.message}, func(m *v1.Manifest) error {
-		if err := known(m, r.Service); err != nil {
+		s, err := find(m, r.Service)
+		if err != nil {
 			return err
 		}
-		s := m.Service(r.Service)
-		if s.Artifact == nil {
-			s.Artifact = &v1.Artifact{}
-		}
-		s.Artifact.StorePath = r.StorePath
-		if s.Artifact.NarHash != "" {
+		demanded := s.Artifact != nil && s.Artifact.NarHash != ""
+		manifest.SetRelease(s, r.StorePath, u.commit)
+		if demanded {
 			s.Artifact.NarHash = r.NarHash
 		}
-		s.Commit = u.commit
 		return nil
 	})
 	if err != nil {

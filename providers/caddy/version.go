@@ -99,8 +99,14 @@ func askVersion(ctx context.Context, binary string) string {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
+	// Even for this Caddy makes directories in its home.
+	home, err := os.MkdirTemp("", "deployer-caddy-")
+	if err != nil {
+		return ""
+	}
+	defer os.RemoveAll(home)
 	cmd := exec.CommandContext(ctx, binary, "version")
-	cmd.Env = []string{"HOME=/nonexistent"}
+	cmd.Env = []string{"HOME=" + home}
 	cmd.Dir = "/"
 	out, err := cmd.Output()
 	if err == nil {
