@@ -28,6 +28,8 @@ type demo struct {
 	out   io.Writer
 	began time.Time
 	times []taken
+	// paths are the store paths of the releases, by name.
+	paths map[string]string
 
 	lab         *env.Lab
 	laptop, biz *env.Host
@@ -71,6 +73,7 @@ func (d *demo) addService(ctx context.Context) error {
 	if err := d.biz.Write(ctx, "/var/lib/biz-secrets/web.env", secrets, 0o600); err != nil {
 		return err
 	}
+	d.note("its secrets are on biz already: /var/lib/biz-secrets/web.env, owner root, mode 0600")
 	if err := d.say(ctx, d.laptop, "deploy-manifest", "init"); err != nil {
 		return err
 	}
@@ -94,10 +97,11 @@ func (d *demo) push(release string) func(context.Context) error {
 		if err := d.say(ctx, d.laptop, "deploy-push", "web", path); err != nil {
 			return err
 		}
+		d.paths[release] = path
 		if err := d.waitAnswer(ctx, release); err != nil {
 			return err
 		}
-		return d.settledStatus(ctx)
+		return d.settledStatus(ctx, release)
 	}
 }
 
@@ -116,17 +120,18 @@ func (d *demo) rollback(ctx context.Context) error {
 	if err := d.waitAnswer(ctx, "one"); err != nil {
 		return err
 	}
-	return d.settledStatus(ctx)
+	return d.settledStatus(ctx, "one")
 }
 
 func (d *demo) stopByHand(ctx context.Context) error {
+	d.note("this host makes a full pass every 5 s; the default is every minute")
 	if err := d.say(ctx, d.biz, "systemctl", "stop", "web"); err != nil {
 		return err
 	}
 	if err := d.waitAnswer(ctx, "one"); err != nil {
 		return err
 	}
-	return d.settledStatus(ctx)
+	return d.settledStatus(ctx, "one")
 }
 
 func (d *demo) remove(ctx context.Context) error {
@@ -137,10 +142,10 @@ func (d *demo) remove(ctx context.Context) error {
 	for {
 		out, _, err := d.biz.Exec(ctx, "sh", "-c", "systemctl list-unit-files 'web*' --no-legend; ls /var/lib/biz-deployer/releases /nix/var/nix/gcroots/biz")
 		if err == nil && !strings.Contains(out, "web") || ctx.Err() != nil || time.Since(began) > patience {
-			d.note("units, release directories and roots of web on biz: %q", strings.TrimSpace(strings.ReplaceAll(out, "\n", " ")))
-			if err != nil || strings.Contains(out, "web-") {
-				return errors.Join(err, errors.New("something of web is left on biz"))
+			if err != nil || strings.Contains(out, "web") {
+				return errors.Join(err, fmt.Errorf("something of web is left on biz:\n%s", out))
 			}
+			d.note("biz has no unit, no release directory and no GC root of web any more")
 			break
 		}
 		time.Sleep(100 * time.Millisecond)

@@ -26,7 +26,7 @@ func run(ctx context.Context) (err error) {
 	if err := env.Ready(); err != nil {
 		return fmt.Errorf("a test host cannot run here: %w", err)
 	}
-	d := &demo{out: os.Stdout, began: time.Now()}
+	d := &demo{out: os.Stdout, began: time.Now(), paths: map[string]string{}}
 	defer d.takeDown()
 	for i, p := range d.parts() {
 		fmt.Fprintf(d.out, "\n== %d. %s\n", i+1, p.title)

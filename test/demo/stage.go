@@ -37,19 +37,20 @@ func (d *demo) status(ctx context.Context) error {
 	return err
 }
 
-func (d *demo) settledStatus(ctx context.Context) error {
-	if err := d.waitStatus(ctx, "Settled"); err != nil {
+// settledStatus waits until the release is the settled one, and not only the one before.
+func (d *demo) settledStatus(ctx context.Context, release string) error {
+	if err := d.waitStatus(ctx, "Settled", `"health": "Healthy"`, d.paths[release]); err != nil {
 		return err
 	}
 	return d.status(ctx)
 }
 
-// waitStatus waits until the service web shows a state.
-func (d *demo) waitStatus(ctx context.Context, state string) error {
+// waitStatus waits until the service web shows a state, and all of the texts with it.
+func (d *demo) waitStatus(ctx context.Context, state string, texts ...string) error {
 	began := time.Now()
 	for ctx.Err() == nil {
 		out, _, _ := d.biz.Exec(ctx, "deployerctl", "status", "web", "-o", "json")
-		if strings.Contains(out, `"state": "`+state+`"`) && (state != "Settled" || strings.Contains(out, `"health": "Healthy"`)) {
+		if containsAll(out, append(texts, `"state": "`+state+`"`)) {
 			return nil
 		}
 		if time.Since(began) > patience {
@@ -58,6 +59,15 @@ func (d *demo) waitStatus(ctx context.Context, state string) error {
 		time.Sleep(100 * time.Millisecond)
 	}
 	return ctx.Err()
+}
+
+func containsAll(out string, texts []string) bool {
+	for _, text := range texts {
+		if !strings.Contains(out, text) {
+			return false
+		}
+	}
+	return true
 }
 
 // waitAnswer asks through Caddy, over https, until the release answers.

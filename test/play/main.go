@@ -96,8 +96,8 @@ The store between them is a real S3. Try:
   hack/testhost shell biz
     deployerctl status --watch
     deployerctl plan
-    deployerctl doctor
-    systemctl stop web            # and see it come back
+    deployerctl doctor            # a test host has no clock of its own to synchronise
+    systemctl stop web            # and see it come back within a minute
 
   curl -k --resolve web.example.com:443:%[1]s https://web.example.com/
 
