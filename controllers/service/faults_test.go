@@ -127,7 +127,7 @@ var _ = Describe("the world's faults", func() {
 		g.write(g.web("web", "v1", 8080))
 		g.Fail("closures.Pull", &providers.Fault{Reason: "StoreUnreachable", Message: "dial tcp: refused", Err: providers.ErrUnavailable})
 		_ = g.drive("web", 20*second)
-		Expect(g.events("web")).To(Equal([]string{"Rooting", "Pulling", "StoreUnreachable", "Rolling"}))
+		Expect(g.events("web")).To(Equal([]string{"Rolling", "Rooting", "Pulling", "StoreUnreachable"}))
 		g.reports = 0
 		_ = g.drive("web", 20*second)
 		Expect(g.reports).To(BeZero(), "nothing new to report")

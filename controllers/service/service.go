@@ -107,6 +107,7 @@ func (r *Reconciler) pass(ctx context.Context, name string, m *memory) (*Scope, 
 			result.RequeueAfter = r.recheck(s)
 			return s, result, together(s.unsettled(), s.sideErr())
 		}
+		r.announce(ctx, s)
 		now := step.Name() + " " + about.instance()
 		var got reconcile.Result
 		if slices.Contains(taken, now) {

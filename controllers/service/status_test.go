@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -123,6 +124,27 @@ var _ = Describe("status", func() {
 		Expect(g.condition("web", v1.Reconciling).Status).To(Equal(v1.True))
 	})
 
+	It("tells of a new release before the pull, which may take minutes", func() {
+		g.write(g.web("web", "v1", 8080))
+		g.settle("web")
+		Expect(g.state("web").State).To(Equal(v1.Settled))
+		next := g.web("web", "v2", 8080)
+		g.write(next)
+		var pulling v1.ServiceState
+		after := g.AfterCall
+		g.AfterCall = func(call string) {
+			after(call)
+			if strings.Contains(call, "closures.Pull") {
+				pulling = g.states["web"]
+			}
+		}
+		g.settle("web")
+		Expect(pulling.State).To(Equal(v1.Rolling))
+		Expect(pulling.Sync).To(Equal(v1.OutOfSync))
+		Expect(pulling.Desired.StorePath).To(Equal(next.Artifact.StorePath))
+		Expect(pulling.Serving.StorePath).NotTo(Equal(next.Artifact.StorePath))
+	})
+
 	It("says nothing of a pass that was cut off because the daemon stops", func() {
 		g.write(g.web("web", "v1", 8080))
 		g.settle("web")
@@ -141,7 +163,7 @@ var _ = Describe("events", func() {
 		g.write(g.web("web", "v1", 8080))
 		g.settle("web")
 		Expect(g.events("web")).To(Equal([]string{
-			"Rooting", "Pulling", "Staging", "Routing", "Installing", "Starting", "AwaitingHealth", "Rolling",
+			"Rolling", "Rooting", "Pulling", "Staging", "Routing", "Installing", "Starting", "AwaitingHealth",
 			"Shifting", "Soaking", "Settled",
 		}))
 		for range 3 {
@@ -165,7 +187,7 @@ var _ = Describe("events", func() {
 			_ = g.drive("web", 5*second)
 		}
 		Expect(g.events("web")).To(Equal([]string{
-			"Rooting", "Pulling", "ClosureMissing", "Rolling", "Rooting", "Pulling", "ClosureMissing",
+			"Rolling", "Rooting", "Pulling", "ClosureMissing", "Rooting", "Pulling", "ClosureMissing",
 		}))
 	})
 

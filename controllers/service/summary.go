@@ -43,6 +43,14 @@ func (r *Reconciler) summarise(ctx context.Context, s *Scope, err error) {
 	}
 }
 
+// announce tells of a target that is new before the first step towards it, for a pull may
+// take minutes. All else is told at the end of the pass.
+func (r *Reconciler) announce(ctx context.Context, s *Scope) {
+	if s.Target != nil && s.Target.Wanted && s.memory.seen().Desired.Instance != s.instance() {
+		r.summarise(ctx, s, nil)
+	}
+}
+
 // tellTransition tells of a new state, and of a settled service that fell ill or got well.
 func (r *Reconciler) tellTransition(ctx context.Context, s *Scope, before v1.ServiceState, j judgement) {
 	kind := v1.EventNormal
