@@ -187,6 +187,9 @@ func (d *doctor) disk(context.Context) []finding {
 
 func inUnits(n uint64) string {
 	const unit = 1024
+	if n < unit {
+		return fmt.Sprintf("%d B", n)
+	}
 	if n < unit*unit {
 		return fmt.Sprintf("%d KiB", n/unit)
 	}

@@ -44,8 +44,7 @@ instead of within the next seconds. With --wait it ends when every service is as
 	return c
 }
 
-// waitSettled tells each change of a service once, and ends with the worst state. The
-// first look comes after a moment, for the passes that the sync asked for must begin.
+// waitSettled tells each change of a service once, and ends with the worst state.
 func (a *app) waitSettled(ctx context.Context, w io.Writer, timeout time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -68,11 +67,21 @@ func (a *app) waitSettled(ctx context.Context, w io.Writer, timeout time.Duratio
 		if code == cli.ExitDifferent {
 			continue
 		}
-		if code == cli.ExitOK {
+		if code == cli.ExitOK && a.nothingLeft(ctx) {
 			return nil
+		}
+		if code == cli.ExitOK {
+			continue
 		}
 		return cli.Exit(code, errors.New("not everything is as wanted; `deployerctl status` says why"))
 	}
+}
+
+// nothingLeft makes sure: the status may be older than the manifest, while a service waits
+// for its turn; a plan is looked up on the host itself.
+func (a *app) nothingLeft(ctx context.Context) bool {
+	answer, err := a.client.Plan(ctx, "")
+	return err == nil && answer.Problem == "" && !anyStep(answer.Plans)
 }
 
 // waitCode takes a service that nothing is going to change for an answer: one that the
