@@ -79,7 +79,6 @@ type Publisher interface {
 }
 
 // Units are the systemd units of services. Only units with our mark are touched;
-
 // Install and Remove on a foreign one fail with ErrConflict.
 type Units interface {
 	// Observe is cheap: many services share one listing.

@@ -59,16 +59,25 @@ var _ = Describe("Every command", func() {
 
 	It("answers a mistake in the command line with 2 and one sentence", func(ctx SpecContext) {
 		for _, args := range [][]string{
-			{"deploy-manifest", "shwo"}, {"deploy-manifest", "show", "--nope"}, {"deploy-manifest", "update", "web"},
-			{"deploy-manifest", "show", "-o", "xml"}, {"deploy-manifest", "add-service"}, {"deploy-manifest", "add-service", "{"},
-			{"deploy-manifest", "add-service", "-f", "/nowhere"}, {"deploy-manifest", "set", "web", "domain"},
-			{"deploy-push", "web"}, {"deploy-push", "nobody", "/nix/store/00000000000000000000000000000000-x"},
+			{"deploy-manifest", "shwo"},
+			{"deploy-manifest", "show", "--nope"},
+			{"deploy-manifest", "update", "web"},
+			{"deploy-manifest", "show", "-o", "xml"},
+			{"deploy-manifest", "add-service"},
+			{"deploy-manifest", "add-service", "{"},
+			{"deploy-manifest", "add-service", "-f", "/nowhere"},
+			{"deploy-manifest", "set", "web", "domain"},
+			{"deploy-push", "web"},
+			{"deploy-push", "nobody", "/nix/store/00000000000000000000000000000000-x"},
 		} {
 			By(strings.Join(args, " "))
 			s.Refuses(ctx, s.Laptop, 2, args...)
 		}
 		for _, args := range [][]string{
-			{"deployerctl", "stauts"}, {"deployerctl", "logs"}, {"deployerctl", "status", "--nope"}, {"biz-deployer", "nonsense"},
+			{"deployerctl", "stauts"},
+			{"deployerctl", "logs"},
+			{"deployerctl", "status", "--nope"},
+			{"biz-deployer", "nonsense"},
 			{"deployerctl", "doctor", "not-a-store-path"},
 		} {
 			By(strings.Join(args, " "))

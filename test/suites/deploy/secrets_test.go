@@ -64,7 +64,6 @@ var _ = Describe("A service with secrets", Ordered, func() {
 			Expect(strings.Contains(text, canary)).To(BeFalse(), "the canary is in %s", what)
 		}
 	})
-
 })
 
 // bucket is the content of every object that is no compressed closure.

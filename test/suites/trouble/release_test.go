@@ -171,8 +171,12 @@ var _ = Describe("Without root rights", func() {
 
 	It("the commands of a host say that they need root", func(ctx SpecContext) {
 		for _, args := range [][]string{
-			{"biz-deployer"}, {"biz-deployer", "--once"},
-			{"deployerctl", "sync"}, {"deployerctl", "adopt"}, {"deployerctl", "plan"}, {"deployerctl", "status"},
+			{"biz-deployer"},
+			{"biz-deployer", "--once"},
+			{"deployerctl", "sync"},
+			{"deployerctl", "adopt"},
+			{"deployerctl", "plan"},
+			{"deployerctl", "status"},
 		} {
 			said := s.Refuses(ctx, s.Biz, 1, as(args...)...)
 			Expect(said).To(ContainSubstring("sudo"), "%v", args)

@@ -49,7 +49,8 @@ var _ = Describe("A store that is not there", Ordered, func() {
 		for _, bad := range badStores {
 			By(bad.what)
 			for _, args := range [][]string{
-				{"deploy-manifest", "show"}, {"deploy-manifest", "list"},
+				{"deploy-manifest", "show"},
+				{"deploy-manifest", "list"},
 				{"deploy-push", steady, s.Release(ctx, "two")},
 			} {
 				stage.Within(2*time.Second, bad.what+": "+args[0], func() {
