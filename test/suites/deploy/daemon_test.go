@@ -35,14 +35,15 @@ var _ = Describe("The daemon", Ordered, func() {
 	}
 
 	It("goes on where it was, killed at any moment of a rollout", func(ctx SpecContext) {
+		const ms = time.Millisecond
 		releases := []string{"two", "one"}
-		for i, delay := range []time.Duration{0, 40, 120, 250, 500, 900} {
+		for i, delay := range []time.Duration{0, 40 * ms, 120 * ms, 250 * ms, 500 * ms, 900 * ms} {
 			wanted := releases[i%2]
 			s.OK(ctx, s.Laptop, "deploy-manifest", "update", name, s.Release(ctx, wanted))
 			s.OK(ctx, s.Biz, "systemctl", "reload", daemon)
-			time.Sleep(delay * time.Millisecond)
+			time.Sleep(delay)
 			Expect(s.Biz.Kill(ctx, daemon, "SIGKILL")).To(Succeed())
-			stage.Within(3*time.Second, fmt.Sprintf("killed %d ms into a rollout → settled", delay), func() {
+			stage.Within(3*time.Second, fmt.Sprintf("killed %s into a rollout → settled", delay), func() {
 				s.WaitAnswer(ctx, name, wanted)
 				st := s.WaitSettled(ctx, name)
 				Expect(st.Serving.StorePath).To(Equal(s.Release(ctx, wanted)))
