@@ -7,6 +7,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -45,6 +46,8 @@ type Set struct {
 	Engine   *reconcile.Controller
 
 	options Options
+	// stale is whether the manifest was, at the last look.
+	stale atomic.Bool
 }
 
 // passTimeout bounds one pass; a pull has its own, shorter one.
@@ -79,6 +82,11 @@ func (s *Set) Load(ctx context.Context) error {
 	err := s.Source.Load(ctx)
 	status, _ := s.Source.Status()
 	s.manifestChanged(status)
+	for _, name := range s.names(ctx) {
+		if s.Source.Lookup(name).Kind == v1.Assigned {
+			s.Board.Expect(name)
+		}
+	}
 	return err
 }
 
@@ -163,6 +171,9 @@ func (s *Set) Plan(ctx context.Context, only string) ([]service.Plan, error) {
 			problems = append(problems, err)
 			continue
 		}
+		if p.State == v1.Removing && len(p.Steps) == 0 {
+			continue // removed long ago, or never here
+		}
 		plans = append(plans, p)
 	}
 	return plans, errors.Join(problems...)
@@ -191,6 +202,14 @@ func (s *Set) onHost(ctx context.Context) ([]string, error) {
 func (s *Set) manifestChanged(status v1.ManifestStatus) {
 	_, problem := s.Source.Status()
 	s.Board.Manifest(status, s.Source.Manifest(), problem)
+	stale := status.StaleSince != nil
+	if !s.stale.Swap(stale) || stale {
+		return
+	}
+	// The store is back: what waited for it has waited long enough.
+	for _, name := range s.names(context.Background()) {
+		s.Engine.Enqueue(name)
+	}
 }
 
 func (s *Set) passed(name string, _ reconcile.Result, err error) { s.Board.Tried(name, err) }

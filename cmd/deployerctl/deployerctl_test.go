@@ -127,6 +127,19 @@ var _ = Describe("status", func() {
 		Expect(strings.Index(out, "\nHealthy")).To(BeNumerically("<", strings.Index(out, "\nReady")))
 	})
 
+	It("without a daemon is what the last one wrote, with its age, and ends with 4 whatever that was", func() {
+		dir := GinkgoT().TempDir()
+		s := change(func(s *v1.ServiceState) { s.State, s.Health = v1.Stalled, v1.Failed })
+		state := hostWith(s)
+		state.UpdatedAt = time.Now().Add(-2 * time.Minute)
+		var out bytes.Buffer
+		Expect(printHost(&out, seen{HostState: state})).To(Succeed())
+		Expect(out.String()).To(ContainSubstring("THE DAEMON DOES NOT RUN: what follows is 2m old"))
+		Expect(cli.CodeOf(codeOf(seen{HostState: state}, state.Services))).To(Equal(cli.ExitUnknown))
+		code, _, stderr := run(filepath.Join(dir, "none.sock"), "logs", "../caddy")
+		Expect(code).To(Equal(cli.ExitUsage), stderr)
+	})
+
 	It("says where to look for a service that it does not know", func() {
 		code, _, stderr := run(daemon(map[string]any{control.PathStatus: hostWith()}), "status", "nope")
 		Expect(code).To(Equal(cli.ExitUnknown))

@@ -6,11 +6,13 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
 	v1 "deployer/api/v1"
+	"deployer/cmd/internal/cli"
 )
 
 func (a *app) logsCommand() *cobra.Command {
@@ -23,6 +25,9 @@ func (a *app) logsCommand() *cobra.Command {
 		Example: "  deployerctl logs web\n  deployerctl logs web -f\n  deployerctl logs web --since '10 min ago'",
 		Args:    cobra.ExactArgs(1), ValidArgsFunction: a.completeServices,
 		RunE: func(_ *cobra.Command, args []string) error {
+			if strings.ContainsAny(args[0], "/.@* ") {
+				return cli.Usagef("%q is not the name of a service; `deployerctl status` lists them", args[0])
+			}
 			journalctl, err := exec.LookPath("journalctl")
 			if err != nil {
 				return errors.New("journalctl is not on this machine: logs are read from systemd's journal")

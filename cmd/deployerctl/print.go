@@ -36,6 +36,10 @@ func printHost(w io.Writer, state seen) error {
 // printHead tells of the host, and how old what follows is.
 func printHead(w io.Writer, state seen) {
 	fmt.Fprintf(w, "%s: generation %d of %s\n", state.Host, state.ObservedGeneration, state.Manifest.Store)
+	if state.refused {
+		fmt.Fprintf(w, "not root: what follows is what the daemon wrote %s ago; sudo asks it\n", ago(state.UpdatedAt))
+		return
+	}
 	if !state.live {
 		fmt.Fprintf(w, "THE DAEMON DOES NOT RUN: what follows is %s old; `systemctl start biz-deployer`\n", ago(state.UpdatedAt))
 		return

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,6 +23,8 @@ type seen struct {
 	v1.HostState
 	// live: the daemon gave it just now. Otherwise it is what a daemon wrote last.
 	live bool
+	// refused: the daemon was not asked, for only root may.
+	refused bool
 }
 
 // blank: the daemon has not seen a manifest yet, not even an old one.
@@ -60,7 +63,7 @@ func (a *app) showStatus(c *cobra.Command, format cli.Format, args []string) err
 		return err
 	}
 	out := c.OutOrStdout()
-	if !state.live && format != cli.Table {
+	if !state.live && !state.refused && format != cli.Table {
 		fmt.Fprintf(c.ErrOrStderr(), "the daemon does not run: this is what it wrote %s ago\n", ago(state.UpdatedAt))
 	}
 	if len(args) == 0 {
@@ -88,14 +91,14 @@ func (a *app) look(ctx context.Context) (seen, error) {
 	if err == nil {
 		return seen{HostState: state, live: true}, nil
 	}
-	if !errors.Is(err, control.ErrNotRunning) {
+	if !errors.Is(err, control.ErrNotRunning) && !errors.Is(err, os.ErrPermission) {
 		return seen{}, err
 	}
 	old, loadErr := statefile.NewReader(a.paths()).LoadState(ctx)
 	if loadErr != nil {
 		return seen{}, cli.Exit(cli.ExitUnknown, err)
 	}
-	return seen{HostState: old}, nil
+	return seen{HostState: old, refused: errors.Is(err, os.ErrPermission)}, nil
 }
 
 // paths are of the configuration, or the usual ones when it cannot be read.
@@ -109,8 +112,11 @@ func (a *app) paths() providers.Paths {
 
 // codeOf is the worst of what was shown; it prints nothing.
 func codeOf(state seen, services []v1.ServiceState) error {
+	if !state.live {
+		return cli.Exit(cli.ExitUnknown, nil)
+	}
 	code := cli.ExitOK
-	if !state.live || state.Manifest.StaleSince != nil || state.blank() {
+	if state.Manifest.StaleSince != nil || state.blank() {
 		code = cli.ExitUnknown
 	}
 	for _, s := range services {

@@ -49,6 +49,7 @@ func (a *app) waitSettled(ctx context.Context, w io.Writer, timeout time.Duratio
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	told := map[string]string{}
+	began := time.Now()
 	for {
 		select {
 		case <-ctx.Done():
@@ -64,7 +65,7 @@ func (a *app) waitSettled(ctx context.Context, w io.Writer, timeout time.Duratio
 			tellChange(w, told, s)
 			code = worse(code, waitCode(s))
 		}
-		if code == cli.ExitDifferent {
+		if code == cli.ExitDifferent || code != cli.ExitOK && time.Since(began) < firstPasses {
 			continue
 		}
 		if code == cli.ExitOK && a.nothingLeft(ctx) {
@@ -76,6 +77,10 @@ func (a *app) waitSettled(ctx context.Context, w io.Writer, timeout time.Duratio
 		return cli.Exit(code, errors.New("not everything is as wanted; `deployerctl status` says why"))
 	}
 }
+
+// firstPasses is how long the passes that a sync asked for may take to begin: what failed
+// before it may be mended by then.
+const firstPasses = 2 * time.Second
 
 // nothingLeft makes sure: the status may be older than the manifest, while a service waits
 // for its turn; a plan is looked up on the host itself.
@@ -95,7 +100,7 @@ func waitCode(s v1.ServiceState) int {
 
 func tellChange(w io.Writer, told map[string]string, s v1.ServiceState) {
 	line := fmt.Sprintf("%s: %s, %s", s.Name, s.State, s.Health)
-	if s.State != v1.Settled || s.Health != v1.Healthy {
+	if s.State != v1.Settled || s.Health != v1.Healthy || s.Sync != v1.Synced {
 		line += ": " + s.Reason
 	}
 	if told[s.Name] != line {

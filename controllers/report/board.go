@@ -55,6 +55,21 @@ func New(o Options) *Board {
 	}
 }
 
+// Expect tells of a service that is to run here and was not looked at yet, so that a
+// report at the start does not look as if there were none.
+func (b *Board) Expect(name string) {
+	b.change(func() bool {
+		if _, known := b.services[name]; known {
+			return false
+		}
+		b.services[name] = v1.ServiceState{
+			Name: name, State: v1.Rolling, Sync: v1.SyncUnknown, Health: v1.HealthUnknown, Since: b.o.Now().UTC(),
+			Reason: "NotLookedAt", Message: "the daemon has just started, and has not looked at it yet",
+		}
+		return true
+	})
+}
+
 // Service takes a service's state. How often it failed in a row is the Board's to count.
 func (b *Board) Service(name string, state v1.ServiceState) {
 	b.change(func() bool {

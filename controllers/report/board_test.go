@@ -91,6 +91,16 @@ var _ = Describe("the board", func() {
 		Expect(serviceNames(d.last())).To(Equal([]string{"web"}))
 	})
 
+	It("tells of a service that was not looked at yet, until it was", func() {
+		b := New(Options{Host: "biz", States: &disk{}})
+		b.Expect("web")
+		Expect(b.Snapshot().Services).To(HaveExactElements(And(
+			HaveField("Sync", v1.SyncUnknown), HaveField("Health", v1.HealthUnknown), HaveField("Reason", "NotLookedAt"))))
+		b.Service("web", v1.ServiceState{Name: "web", Sync: v1.Synced})
+		b.Expect("web")
+		Expect(b.Snapshot().Services).To(HaveExactElements(HaveField("Sync", v1.Synced)))
+	})
+
 	It("writes nothing while nothing changes", func() {
 		b := run()
 		b.Tried("web", errors.New("of a service that was never reported"))

@@ -85,6 +85,8 @@ func syncOf(s *Scope, j judgement, err error) v1.Sync {
 		return v1.Held
 	case s.Assignment.Kind == v1.Absent:
 		return v1.SyncUnknown
+	case s.Facts.RouteErr != nil:
+		return v1.SyncUnknown
 	case err == nil && j.step == nil && s.Assignment.Kind == v1.Assigned:
 		return v1.Synced
 	}
@@ -141,6 +143,8 @@ func reasonOf(s, about *Scope, j judgement, err error) (reason, message string) 
 		return providers.ReasonOf(err), oneLine(err)
 	case j.state == v1.HeldState:
 		return "Held", holdMessage(s)
+	case j.state == v1.Stalled && s.Blocked != nil:
+		return providers.ReasonOf(s.Blocked), oneLine(s.Blocked)
 	case j.state == v1.Stalled:
 		return "Exited", endedFault(s).Error()
 	case j.state == v1.Waiting:

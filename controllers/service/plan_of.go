@@ -15,7 +15,7 @@ func (r *Reconciler) Plan(ctx context.Context, name string) (Plan, error) {
 	if err != nil {
 		return Plan{Service: name}, err
 	}
-	j := judge(s, nil)
+	j := judge(s, s.Blocked)
 	p := Plan{Service: name, State: j.state, Blocked: messageOf(s.Blocked)}
 	if d := desiredOf(s); d != (v1.Target{}) {
 		p.Desired = &d
@@ -28,6 +28,10 @@ func (r *Reconciler) Plan(ctx context.Context, name string) (Plan, error) {
 	}
 	s.ownFacts()
 	p.Steps = Trace(s)
+	if last := m.seen(); len(p.Steps) > 0 && last.State == v1.Stalled && last.Desired.Revision == s.Assignment.Revision {
+		// What the passes found of this release still holds: the steps are tries.
+		p.State, p.Blocked = last.State, last.Message
+	}
 	return p, nil
 }
 
@@ -36,7 +40,7 @@ func (s *Scope) ownFacts() {
 	f := &s.Facts
 	f.Releases.Staged = cloned(f.Releases.Staged)
 	f.Releases.Pointers = cloned(f.Releases.Pointers)
-	f.Roots, f.Closures, f.Units = cloned(f.Roots), cloned(f.Closures), cloned(f.Units)
+	f.Roots, f.Closures = cloned(f.Roots), cloned(f.Closures)
 }
 
 func cloned[K comparable, V any](m map[K]V) map[K]V {

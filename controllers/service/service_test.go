@@ -1,6 +1,7 @@
 package service
 
 import (
+	"context"
 	"errors"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -103,6 +104,7 @@ var _ = Describe("the replace plan", func() {
 		Expect(g.Unit("web", v1.Primary)).NotTo(BeNil())
 		Expect(g.states["web"].Health).To(Equal(v1.Healthy))
 		Expect(g.states["web"].Reason).To(Equal("CaddyUnreachable"))
+		Expect(g.states["web"].Sync).To(Equal(v1.SyncUnknown), "nobody knows what Caddy has")
 		g.Caddy.Down = false
 		g.settle("web")
 		g.expectServing("web", web)
@@ -129,6 +131,10 @@ var _ = Describe("the replace plan", func() {
 		Expect(providers.ReasonOf(err)).To(Equal("NameTaken"))
 		Expect(g.changes()).To(BeEmpty())
 		Expect(g.states["caddy"].State).To(Equal(v1.Stalled))
+		plan, err := g.r.Plan(context.Background(), "caddy")
+		Expect(err).NotTo(HaveOccurred())
+		Expect(plan.Steps).To(BeEmpty())
+		Expect(plan.Blocked).To(ContainSubstring("not ours"))
 	})
 
 	It("says that a release misses its health deadline, with the log", func() {

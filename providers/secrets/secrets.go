@@ -135,9 +135,8 @@ func openBeneath(dir string, parts []string) (int, error) {
 func (s *Files) openFailed(file string, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		name := strings.TrimSuffix(path.Base(file), ".env")
 		return fault(Missing, providers.ErrNotFound,
-			"%s is missing: create it (mode 0600, owner root), for example with `deployerctl secrets set %s`", file, name)
+			"%s is missing: create it, mode 0600, owner root: `install -D -m 600 /dev/null %s`, and edit it", file, file)
 	case errors.Is(err, unix.ELOOP), errors.Is(err, unix.EXDEV):
 		return fault(Symlink, nil, "%s is or passes through a symbolic link: put the file itself there", file)
 	case errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.ENXIO):

@@ -65,7 +65,7 @@ func (c *Client) ask(ctx context.Context, method, path string, query url.Values,
 	switch {
 	case errors.As(err, &refused) && ctx.Err() == nil:
 		if errors.Is(err, os.ErrPermission) {
-			return fmt.Errorf("the daemon's socket %s is for root only: use sudo", c.socket)
+			return fmt.Errorf("the daemon's socket %s is for root only: use sudo: %w", c.socket, os.ErrPermission)
 		}
 		return ErrNotRunning
 	case err != nil:
