@@ -12,7 +12,9 @@ func (w *World) AddForeignUnit(service string) {
 	w.lastPID++
 	w.units[providers.UnitName{Service: service, Slot: v1.Primary}] = &Unit{
 		Foreign: true, service: service, slot: v1.Primary,
-		process: &process{pid: w.lastPID, since: w.Clock.wall, started: w.Clock.mono},
+		process: &process{
+			pid: w.lastPID, since: w.Clock.wall, started: w.Clock.mono, group: controlGroup(service, v1.Primary),
+		},
 	}
 }
 

@@ -54,11 +54,12 @@ func (w *World) primaryPort(service string, otherwise v1.Release) int {
 	return otherwise.InternalPort
 }
 
-// exactAddress is the address, or empty where Caddy could not use it.
+// exactAddress is the address, or empty where Caddy could not use it: no sign, no zero in
+// front.
 func exactAddress(s string) string {
 	port, found := strings.CutPrefix(s, "127.0.0.1:")
 	n, err := strconv.Atoi(port)
-	if !found || err != nil || n < 1 || n > 65535 || address(n) != s {
+	if !found || err != nil || port[0] < '1' || n > 65535 {
 		return ""
 	}
 	return s

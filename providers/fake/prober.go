@@ -2,7 +2,6 @@ package fake
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"strconv"
 
@@ -53,13 +52,13 @@ func (w *World) probe(q providers.ProbeRequest) providers.ProbeResult {
 			return unwell(q, "PortTaken", "held by "+holder)
 		}
 		return unwell(q, "ConnectionRefused", "connection refused")
-	case q.ControlGroup != "" && q.ControlGroup != controlGroup(q.Service, q.Slot):
+	case q.ControlGroup != "" && q.ControlGroup != u.process.group:
 		return unwell(q, "PortTaken", "held by another control group")
 	case q.Type == v1.HealthTCP:
 		return providers.ProbeResult{OK: true, URL: url(q), Answer: "accepted"}
 	}
 	status := u.process.statusCode()
-	answer := fmt.Sprintf("%d %s", status, http.StatusText(status))
+	answer := strconv.Itoa(status) + " " + http.StatusText(status)
 	if !wanted(q.Health, status) {
 		return unwell(q, "WrongStatus", answer)
 	}
@@ -90,7 +89,7 @@ func url(q providers.ProbeRequest) string {
 		if path == "" {
 			path = "/"
 		}
-		return "http://" + address(q.Port) + path
+		return "http://127.0.0.1:" + strconv.Itoa(q.Port) + path
 	}
 	return ""
 }

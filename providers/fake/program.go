@@ -41,6 +41,8 @@ type process struct {
 	port      int
 	program   Program
 	portTaken bool
+	// group is its control group.
+	group string
 }
 
 // life is how long it lives; 0 is for ever.

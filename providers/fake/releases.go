@@ -18,11 +18,13 @@ var _ providers.Releases = releases{}
 
 func (r releases) Observe(ctx context.Context, service string) (facts providers.ReleaseFacts, err error) {
 	err = r.w.run(ctx, look("releases.Observe", service), func() error {
-		facts = providers.ReleaseFacts{Staged: map[string]providers.StagedRelease{}, Pointers: map[v1.Slot]string{}}
-		if f := r.w.releases[service]; f != nil {
-			maps.Copy(facts.Staged, f.staged)
-			maps.Copy(facts.Pointers, f.pointers)
-			facts.Upstream = exactAddress(f.upstream)
+		f := r.w.releases[service]
+		if f == nil {
+			facts = providers.ReleaseFacts{Staged: map[string]providers.StagedRelease{}, Pointers: map[v1.Slot]string{}}
+			return nil
+		}
+		facts = providers.ReleaseFacts{
+			Staged: maps.Clone(f.staged), Pointers: maps.Clone(f.pointers), Upstream: exactAddress(f.upstream),
 		}
 		return nil
 	})

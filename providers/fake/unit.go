@@ -103,7 +103,7 @@ func (u *Unit) facts() providers.UnitFacts {
 		f.Active, f.Sub, f.MainPID = "activating", "start", p.pid
 	case p != nil:
 		f.Active, f.Sub, f.Since, f.MainPID = "active", "running", p.since, p.pid
-		f.Instance, f.ControlGroup = p.instance, controlGroup(u.service, u.slot)
+		f.Instance, f.ControlGroup = p.instance, p.group
 	case u.restarting:
 		f.Active, f.Sub = "activating", "auto-restart"
 	case u.failed:
