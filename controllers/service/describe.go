@@ -24,7 +24,7 @@ type digest struct {
 	primary        slotDigest
 	standby        slotDigest
 	upstream       string
-	route          string
+	domain, path   string
 	staged, soaked int
 }
 
@@ -37,11 +37,11 @@ func digestOf(s *Scope, j judgement) digest {
 	d := digest{
 		state: j.state, sync: j.sync, health: j.health, reason: j.reason, message: j.message,
 		generation: s.Assignment.Generation, instance: s.instance(),
-		primary: slotDigestOf(s.Facts.Units[v1.Primary]), standby: slotDigestOf(s.Facts.Units[v1.Standby]),
+		primary: slotDigestOf(&s.Facts.Units.Primary), standby: slotDigestOf(&s.Facts.Units.Standby),
 		upstream: s.Facts.Releases.Upstream, staged: len(s.Facts.Releases.Staged),
 	}
 	if h := s.Assignment.Service.HTTP; h != nil {
-		d.route = h.Domain + h.Path
+		d.domain, d.path = h.Domain, h.Path
 	}
 	for name := range s.Facts.Releases.Staged {
 		if s.soaked(name) {
@@ -51,7 +51,7 @@ func digestOf(s *Scope, j judgement) digest {
 	return d
 }
 
-func slotDigestOf(u providers.UnitFacts) slotDigest {
+func slotDigestOf(u *providers.UnitFacts) slotDigest {
 	return slotDigest{active: u.Active, sub: u.Sub, instance: u.Instance, pid: u.MainPID, restarts: u.Restarts}
 }
 
@@ -104,7 +104,8 @@ func servingOf(s *Scope) v1.Target {
 
 func slotsOf(s *Scope) map[v1.Slot]v1.SlotState {
 	out := map[v1.Slot]v1.SlotState{}
-	for slot, u := range s.Facts.Units {
+	for _, slot := range slots() {
+		u := s.Facts.Units.of(slot)
 		if !u.Found || !u.Ours {
 			continue
 		}

@@ -47,13 +47,12 @@ func (r *Reconciler) observe(ctx context.Context, name string, m *memory) (*Scop
 // observeUnits compares each slot's unit with the release that its own pointer names,
 // never with the manifest.
 func observeUnits(ctx context.Context, s *Scope) error {
-	s.Facts.Units = make(map[v1.Slot]providers.UnitFacts, 2)
-	for _, slot := range [...]v1.Slot{v1.Primary, v1.Standby} {
+	for _, slot := range slots() {
 		facts, err := s.host.Units.Observe(ctx, s.specOf(slot))
 		if err != nil {
 			return fmt.Errorf("observing unit %s: %w", v1.UnitName(s.Name, slot), err)
 		}
-		s.Facts.Units[slot] = facts
+		*s.Facts.Units.of(slot) = facts
 	}
 	return nil
 }
@@ -84,12 +83,11 @@ func observeClosures(ctx context.Context, s *Scope) error {
 			continue
 		}
 		paths = append(paths, t.Release.StorePath)
-		root := RootName(s.Name, t.Instance.Revision)
-		switch target, err := s.host.Closures.RootTarget(ctx, root); {
+		switch target, err := s.host.Closures.RootTarget(ctx, t.root); {
 		case err == nil:
-			s.Facts.Roots[root] = target
+			s.Facts.Roots[t.root] = target
 		case !errors.Is(err, providers.ErrNotFound):
-			return fmt.Errorf("observing root %s: %w", root, err)
+			return fmt.Errorf("observing root %s: %w", t.root, err)
 		}
 	}
 	if len(paths) == 0 {

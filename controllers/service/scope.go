@@ -33,9 +33,10 @@ type Scope struct {
 // Target is an instance with all that is needed to run it.
 type Target struct {
 	Instance v1.Instance
-	// name is the Instance's; every step asks for it.
-	name    string
-	Release v1.Release
+	// name is the Instance's, root that of its GC root; every step asks for them.
+	name, root string
+	// Release is somebody else's, and not to be changed.
+	Release *v1.Release
 	Commit  string
 	// Wanted: the manifest asks for it. False for what is only kept running.
 	Wanted bool
@@ -47,7 +48,7 @@ type Facts struct {
 	// Roots by root name, for the instances in question.
 	Roots    map[string]string
 	Closures map[string]providers.ClosureFacts
-	Units    map[v1.Slot]providers.UnitFacts
+	Units    unitFacts
 	// Secret is the file as it is now; SecretErr why it may not be used.
 	Secret    providers.Secret
 	SecretErr error
@@ -60,12 +61,27 @@ type Facts struct {
 	ProbeErr error
 }
 
+// unitFacts are the units of the two slots. Not a map: every pass of every service fills
+// and reads them.
+type unitFacts struct{ Primary, Standby providers.UnitFacts }
+
+// of gives the facts of a slot's unit.
+func (u *unitFacts) of(slot v1.Slot) *providers.UnitFacts {
+	if slot == v1.Standby {
+		return &u.Standby
+	}
+	return &u.Primary
+}
+
+// slots are all there are.
+func slots() [2]v1.Slot { return [...]v1.Slot{v1.Primary, v1.Standby} }
+
 // RootName is the name of the GC root of a service's revision. A revision has no dash, so
 // the name can be taken apart again.
 func RootName(service, revision string) string { return service + "-" + revision }
 
 // primary are the facts of the primary slot's unit.
-func (s *Scope) primary() providers.UnitFacts { return s.Facts.Units[v1.Primary] }
+func (s *Scope) primary() providers.UnitFacts { return s.Facts.Units.Primary }
 
 // pointed is the instance that a start of the primary would run.
 func (s *Scope) pointed() (providers.StagedRelease, bool) {
@@ -99,16 +115,11 @@ func (s *Scope) instance() string {
 
 // exists reports whether anything of the service is on this host.
 func (s *Scope) exists() bool {
-	f := s.Facts
+	f := &s.Facts
 	if len(f.Releases.Staged) > 0 || len(f.Releases.Pointers) > 0 || f.Releases.Upstream != "" || len(f.Roots) > 0 {
 		return true
 	}
-	for _, u := range f.Units {
-		if u.Ours {
-			return true
-		}
-	}
-	return f.Route.Found
+	return f.Units.Primary.Ours || f.Units.Standby.Ours || f.Route.Found
 }
 
 // routed reports whether there should be a route in Caddy.

@@ -102,7 +102,7 @@ func (h stepHealth) missed(s *Scope, deadline time.Duration) error {
 func (stepHealth) Assume(s *Scope) {
 	u := s.primary()
 	u.Active = "active"
-	s.Facts.Units[v1.Primary] = u
+	s.Facts.Units.Primary = u
 	s.Facts.Probe, s.Facts.ProbeErr = providers.ProbeResult{OK: true}, nil
 	s.memory.good = s.health().Rise
 }

@@ -42,7 +42,7 @@ func (stepInstall) Run(ctx context.Context, s *Scope) (reconcile.Result, error) 
 			return reconcile.Result{}, fmt.Errorf("pointing the primary slot to %s: %w", instance, err)
 		}
 	}
-	release := s.Target.Release
+	release := *s.Target.Release
 	if staged, ok := s.Facts.Releases.Staged[instance]; ok {
 		release = staged.Release
 	}
@@ -55,5 +55,5 @@ func (stepInstall) Assume(s *Scope) {
 	s.Facts.Releases.Pointers[v1.Primary] = s.instance()
 	u := s.primary()
 	u.Found, u.Ours, u.Current, u.Differs = true, true, true, nil
-	s.Facts.Units[v1.Primary] = u
+	s.Facts.Units.Primary = u
 }

@@ -74,8 +74,8 @@ func surplus(s *Scope) []string {
 	for _, name := range s.Facts.Releases.Pointers {
 		stays[name] = true
 	}
-	for _, u := range s.Facts.Units {
-		stays[u.Instance] = true
+	for _, slot := range slots() {
+		stays[s.Facts.Units.of(slot).Instance] = true
 	}
 	for _, r := range newestGood(s) {
 		stays[r.Instance.String()] = true

@@ -29,4 +29,4 @@ func (stepRoot) Assume(s *Scope) {
 	s.Facts.Roots[s.rootName()] = s.Target.Release.StorePath
 }
 
-func (s *Scope) rootName() string { return RootName(s.Name, s.Target.Instance.Revision) }
+func (s *Scope) rootName() string { return s.Target.root }

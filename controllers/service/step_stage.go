@@ -31,12 +31,12 @@ func (stepStage) Run(ctx context.Context, s *Scope) (reconcile.Result, error) {
 		return reconcile.Result{}, reconcile.Terminal(narHashFault(r.StorePath, r.NarHash, got))
 	}
 	return reconcile.Result{}, s.host.Releases.Stage(ctx, providers.StageRequest{
-		Instance: s.Target.Instance, Release: r, Commit: s.Target.Commit, Secrets: s.Facts.Secret,
+		Instance: s.Target.Instance, Release: *r, Commit: s.Target.Commit, Secrets: s.Facts.Secret,
 	})
 }
 
 func (stepStage) Assume(s *Scope) {
 	s.Facts.Releases.Staged[s.instance()] = providers.StagedRelease{
-		Instance: s.Target.Instance, Release: s.Target.Release, Commit: s.Target.Commit,
+		Instance: s.Target.Instance, Release: *s.Target.Release, Commit: s.Target.Commit,
 	}
 }

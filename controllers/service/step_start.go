@@ -67,7 +67,7 @@ func (stepStart) Run(ctx context.Context, s *Scope) (reconcile.Result, error) {
 func (stepStart) Assume(s *Scope) {
 	u := s.primary()
 	u.Active, u.Sub, u.Instance, u.Since, u.Restarts = "active", "running", s.instance(), s.Now, 0
-	s.Facts.Units[v1.Primary] = u
+	s.Facts.Units.Primary = u
 	s.memory.noteStart(u.Instance, s.Now)
 }
 

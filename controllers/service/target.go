@@ -16,7 +16,8 @@ func chooseTarget(s *Scope) {
 	if s.Assignment.Kind == v1.Dismissed {
 		return
 	}
-	for slot, u := range s.Facts.Units {
+	for _, slot := range slots() {
+		u := s.Facts.Units.of(slot)
 		if u.Found && !u.Ours && s.Assignment.Kind == v1.Assigned {
 			s.Blocked = &providers.Fault{
 				Reason: "NameTaken", Err: providers.ErrConflict,
@@ -32,8 +33,8 @@ func chooseTarget(s *Scope) {
 	case s.Facts.SecretErr == nil:
 		instance := v1.Instance{Revision: s.Assignment.Revision, Secrets: s.Facts.Secret.Fingerprint}
 		s.Target = &Target{
-			Instance: instance, name: instance.String(),
-			Release: s.Assignment.Release, Commit: s.Assignment.Service.Commit, Wanted: true,
+			Instance: instance, name: instance.String(), root: RootName(s.Name, instance.Revision),
+			Release: &s.Assignment.Release, Commit: s.Assignment.Service.Commit, Wanted: true,
 		}
 		s.Keep = lastGood(s)
 	default:
@@ -58,5 +59,8 @@ func pointedTarget(s *Scope) *Target {
 	if !ok {
 		return nil
 	}
-	return &Target{Instance: r.Instance, name: r.Instance.String(), Release: r.Release, Commit: r.Commit}
+	return &Target{
+		Instance: r.Instance, name: r.Instance.String(), root: RootName(s.Name, r.Instance.Revision),
+		Release: &r.Release, Commit: r.Commit,
+	}
 }
