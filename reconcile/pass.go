@@ -22,7 +22,9 @@ func (c *Controller) pass(ctx context.Context, name string) {
 	failures := c.count(name, result, word)
 	switch word {
 	case ResultSuccess:
-		log.V(1).Info("pass done", "duration", took)
+		if log := log.V(1); log.Enabled() {
+			log.Info("pass done", "duration", took)
+		}
 	case ResultRequeue:
 		c.queue.retry(name, result.RequeueAfter)
 		log.V(1).Info("pass waits", "duration", took, "requeueAfter", result.RequeueAfter)
@@ -87,18 +89,20 @@ func (c *Controller) newID() string {
 
 // resultOf sums up a pass in one of the Result… words.
 func resultOf(result Result, err error) string {
+	switch {
+	case err == nil && result.RequeueAfter > 0:
+		return ResultRequeue
+	case err == nil:
+		return ResultSuccess
+	}
 	var panicked *PanicError
 	switch {
 	case errors.As(err, &panicked):
 		return ResultPanic
 	case IsTerminal(err):
 		return ResultTerminal
-	case err != nil:
-		return ResultError
-	case result.RequeueAfter > 0:
-		return ResultRequeue
 	}
-	return ResultSuccess
+	return ResultError
 }
 
 // withStack gives err as it is logged: with the stack, if it comes from a panic.
