@@ -96,6 +96,9 @@ func (d *demo) answer(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	// A connection that Caddy accepted in the moment in which its routes changed may keep
+	// the old ones for as long as it lives.
+	defer d.https.CloseIdleConnections()
 	response, err := d.https.Do(request)
 	if err != nil {
 		return "", err

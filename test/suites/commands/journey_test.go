@@ -79,6 +79,8 @@ func journey() []stop {
 
 		{command: "deploy-manifest show", says: And(ContainSubstring(`"my-new-service"`), ContainSubstring(`"lineage"`))},
 		{command: "deploy-manifest show web", says: And(ContainSubstring(`"web"`), Not(ContainSubstring("my-new-service")))},
+		{command: `deploy-manifest set web 'hold={"forever":true,"owner":"ann","reason":"load test"}'`, says: ContainSubstring("load test")},
+		{command: "deploy-manifest set web hold=", says: ContainSubstring("hold")},
 		{command: "deploy-manifest set web http.domain=www.example.org env.AREA=Test", says: And(ContainSubstring("www.example.org"), ContainSubstring("AREA"))},
 		{command: "deploy-manifest list", says: HavePrefix("manifest-")},
 		{command: "deploy-manifest diff", says: ContainSubstring("www.example.org")},

@@ -40,13 +40,16 @@ func get(ctx context.Context, client *http.Client, url string) (string, error) {
 	return strings.TrimSpace(string(body)), err
 }
 
-// WaitAnswer waits until the release answers.
+// WaitAnswer waits until the release answers, on a new connection each time: one that
+// Caddy accepted in the moment in which its routes changed may keep the old ones for as
+// long as it lives.
 func (s *Stage) WaitAnswer(ctx context.Context, name, release string) {
 	GinkgoHelper()
 	client, err := s.Biz.HTTP(ctx)
 	Expect(err).NotTo(HaveOccurred())
 	defer client.CloseIdleConnections()
 	Eventually(ctx, func(ctx context.Context) (string, error) {
+		defer client.CloseIdleConnections()
 		return get(ctx, client, "https://"+Domain(name)+"/")
 	}).WithTimeout(Patience).WithPolling(every / 2).Should(Equal(release))
 }

@@ -176,11 +176,14 @@ var _ = Describe("Without root rights", func() {
 			{"deployerctl", "sync"},
 			{"deployerctl", "adopt"},
 			{"deployerctl", "plan"},
-			{"deployerctl", "status"},
 		} {
 			said := s.Refuses(ctx, s.Biz, 1, as(args...)...)
 			Expect(said).To(ContainSubstring("sudo"), "%v", args)
 		}
+		status := s.Run(ctx, s.Biz, as("deployerctl", "status")...)
+		Expect(status.Code).To(Equal(4), status.String())
+		Expect(status.Out).To(ContainSubstring("not root: what follows is what the daemon wrote"))
+		Expect(status.Out).To(ContainSubstring(steady))
 		doctor := s.Run(ctx, s.Biz, as("deployerctl", "doctor")...)
 		Expect(doctor.Code).To(Equal(3), doctor.String())
 		Expect(doctor.Out).To(ContainSubstring("run it again with sudo"))
