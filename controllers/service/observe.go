@@ -70,8 +70,9 @@ func (s *Scope) specOf(slot v1.Slot) providers.UnitSpec {
 	return spec
 }
 
-// observeClosures looks at the paths and roots of the target and of the last good one; a
-// removal needs the roots of every instance, also those whose directory is gone.
+// observeClosures looks at the paths of the target and of the last good one, and at the
+// roots of all that may run again; a removal needs the roots of every instance, also those
+// whose directory is gone.
 func observeClosures(ctx context.Context, s *Scope) error {
 	s.Facts.Roots = map[string]string{}
 	if s.Assignment.Kind == v1.Dismissed {
@@ -83,11 +84,13 @@ func observeClosures(ctx context.Context, s *Scope) error {
 			continue
 		}
 		paths = append(paths, t.Release.StorePath)
-		switch target, err := s.host.Closures.RootTarget(ctx, t.root); {
+	}
+	for _, root := range s.wantedRoots() {
+		switch target, err := s.host.Closures.RootTarget(ctx, root.name); {
 		case err == nil:
-			s.Facts.Roots[t.root] = target
+			s.Facts.Roots[root.name] = target
 		case !errors.Is(err, providers.ErrNotFound):
-			return fmt.Errorf("observing root %s: %w", t.root, err)
+			return fmt.Errorf("observing root %s: %w", root.name, err)
 		}
 	}
 	if len(paths) == 0 {

@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"errors"
+	"maps"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -163,6 +164,18 @@ var _ = Describe("the replace plan", func() {
 		g.StopByHand("web", v1.Primary)
 		g.settle("web")
 		g.expectServing("web", web)
+	})
+
+	It("puts back the roots of all releases that are kept to go back to", func() {
+		for _, release := range []string{"v1", "v2", "v3"} {
+			g.write(g.web("web", release, 8080))
+			g.settle("web")
+		}
+		kept := maps.Clone(g.Nix.RootLinks)
+		Expect(kept).To(HaveLen(3))
+		clear(g.Nix.RootLinks)
+		g.settle("web")
+		Expect(g.Nix.RootLinks).To(Equal(kept))
 	})
 
 	It("heals what people delete: root, upstream file, route, unit", func() {
