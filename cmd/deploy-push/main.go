@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -53,6 +54,9 @@ The key is the one that --key, DEPLOYER_SIGNING_KEY or "signingKey" in
 }
 
 func (o options) push(ctx context.Context, out io.Writer, service, storePath string) error {
+	if err := checkPath(storePath); err != nil {
+		return err
+	}
 	objects, location, err := cli.OpenStore(ctx, o.store)
 	if err != nil {
 		return err
@@ -75,6 +79,20 @@ func (o options) push(ctx context.Context, out io.Writer, service, storePath str
 		Progress: func(line string) { fmt.Fprintln(out, line) },
 	})
 	return err
+}
+
+// checkPath comes before everything else: it needs neither store nor key. Links are not
+// followed, because what the manifest is to say should stand in the command; but the error
+// tells where one leads.
+func checkPath(storePath string) error {
+	err := nix.CheckPath(storePath)
+	if err == nil {
+		return nil
+	}
+	if target, linkErr := os.Readlink(storePath); linkErr == nil && nix.CheckPath(target) == nil {
+		return cli.Usagef("%w; it is a link to %s", err, target)
+	}
+	return cli.Usagef("%w", err)
 }
 
 // updater is the manifest's side of a push.

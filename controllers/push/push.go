@@ -26,7 +26,7 @@ type Options struct {
 	Check func(ctx context.Context, service string) error
 	// Update writes the release into the manifest.
 	Update func(ctx context.Context, r Release) error
-	// Progress gets lines for people. May be nil.
+	// Progress gets lines for people, the publisher's among them. May be nil.
 	Progress func(line string)
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
@@ -56,7 +56,6 @@ func Push(ctx context.Context, o Options) (providers.Published, error) {
 		return providers.Published{}, err
 	}
 	began := o.Now()
-	o.Progress("signing and uploading " + o.StorePath)
 	done, err := o.Publisher.Publish(ctx, providers.PublishRequest{StorePath: o.StorePath, Progress: o.Progress})
 	if err != nil {
 		return providers.Published{}, fmt.Errorf("pushing %s: %w", o.Service, err)

@@ -65,9 +65,9 @@ var _ = Describe("Push", func() {
 		Expect(err).NotTo(HaveOccurred())
 		Expect(done.Paths).To(Equal(3))
 		Expect(manifest["web"]).To(Equal(push.Release{Service: "web", StorePath: storePath, NarHash: "sha256:1"}))
-		Expect(lines).To(HaveLen(3))
-		Expect(lines[0]).To(Equal("signing and uploading " + storePath))
-		Expect(lines[2]).To(HavePrefix("the cache has all 3 paths, signed by acme-1 (5.0 MiB sent in "))
+		Expect(lines).To(HaveLen(2))
+		Expect(lines[0]).To(Equal("copying path"))
+		Expect(lines[1]).To(HavePrefix("the cache has all 3 paths, signed by acme-1 (5.0 MiB sent in "))
 	})
 
 	It("uploads nothing for a service that is not in the manifest", func(ctx SpecContext) {
@@ -83,6 +83,7 @@ var _ = Describe("Push", func() {
 		_, err := push.Push(ctx, options)
 		Expect(err).To(MatchError(providers.ErrUnavailable))
 		Expect(manifest["web"]).To(BeZero())
+		Expect(lines).To(BeEmpty(), "it told of no upload that never began")
 	})
 
 	It("says that the closure is safe when only the manifest could not be written", func(ctx SpecContext) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"sync"
 
@@ -37,10 +38,13 @@ func NewCache(objects providers.Objects, trusted []string) (*Cache, error) {
 // PathStatus is what the cache has of one path of a closure.
 type PathStatus struct {
 	StorePath string
-	// Found: the cache has its narinfo. Nothing else is set when it has not.
+	// Found: the cache has its narinfo. When it has not, only Other and Problem may be set.
 	Found bool
 	// Problem says what is wrong with the narinfo; empty when nothing is.
 	Problem string
+	// Other is the store path that the narinfo in this one's place is about; empty when it
+	// is about this one. With the same hash it is most likely the one that was meant.
+	Other string
 	// URL is the key of its NAR.
 	URL string
 	// DownloadSize is in bytes, compressed; 0 when the cache does not say.
@@ -71,15 +75,21 @@ func (c *Cache) Closure(ctx context.Context, storePath string) ([]PathStatus, er
 	return c.walk(ctx, storePath, func(string) bool { return false })
 }
 
-// walk is Closure without the paths that skip names, and without what lies behind them.
-func (c *Cache) walk(ctx context.Context, root string, skip func(storePath string) bool) ([]PathStatus, error) {
-	if err := checkPath(root); err != nil {
-		return nil, err
+// walk is Closure without the paths that skip names, and without what lies behind them. It
+// starts at the others, too, which may lie behind what is missing or damaged.
+func (c *Cache) walk(ctx context.Context, root string, skip func(storePath string) bool, others ...string) ([]PathStatus, error) {
+	for _, p := range append([]string{root}, others...) {
+		if err := checkPath(p); err != nil {
+			return nil, err
+		}
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	w := &walk{cache: c, skip: skip, seen: map[string]bool{}, slots: make(chan struct{}, walkers), fail: cancel}
 	w.visit(ctx, root)
+	for _, p := range others {
+		w.visit(ctx, p)
+	}
 	w.running.Wait()
 	if err := context.Cause(ctx); err != nil {
 		return nil, fmt.Errorf("reading closure %s from the cache: %w", root, err)
@@ -145,9 +155,14 @@ func (w *walk) visit(ctx context.Context, storePath string) {
 // status is one path; only an answer that never came is an error.
 func (c *Cache) status(ctx context.Context, storePath string) (PathStatus, error) {
 	info, err := readNarinfo(ctx, c.objects, storePath)
+	var other *otherPathError
 	switch {
 	case errors.Is(err, providers.ErrNotFound):
 		return PathStatus{StorePath: storePath}, nil
+	case errors.As(err, &other) && narinfoKey(other.has) == narinfoKey(storePath):
+		return PathStatus{StorePath: storePath, Other: other.has, Problem: "the cache has " + filepath.Base(other.has) + " with this hash"}, nil
+	case errors.As(err, &other):
+		return PathStatus{StorePath: storePath, Found: true, Other: other.has, Problem: err.Error()}, nil
 	case errors.Is(err, errBadNarinfo):
 		return PathStatus{StorePath: storePath, Found: true, Problem: err.Error()}, nil
 	case err != nil:

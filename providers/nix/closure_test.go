@@ -91,6 +91,22 @@ var _ = Describe("What a cache has of a closure", func() {
 		Expect(closure[1].Trusted() || closure[2].Trusted()).To(BeFalse())
 	})
 
+	It("has not what is there under another name or in the wrong place, and says what is", func(ctx SpecContext) {
+		mistyped := storePathOf(1, "wbe")
+		closure, err := cache.Closure(ctx, mistyped)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(closure).To(Equal([]nix.PathStatus{{
+			StorePath: mistyped, Other: web, Problem: "the cache has " + filepath.Base(web) + " with this hash",
+		}}))
+		put(lib, narinfoOf(secret, libc, 30))
+		closure, err = cache.Closure(ctx, lib)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(closure).To(HaveLen(1))
+		Expect(closure[0].Other).To(Equal(libc))
+		Expect(closure[0].Problem).To(ContainSubstring("is about"))
+		Expect(closure[0].Trusted()).To(BeFalse())
+	})
+
 	It("is unknown when the store gives no answer for one path", func(ctx SpecContext) {
 		world.Fail("objects.Get "+narinfoKey(libc), providers.ErrUnavailable)
 		_, err := cache.Closure(ctx, web)

@@ -7,7 +7,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/nix-community/go-nix/pkg/narinfo/signature"
 
@@ -42,12 +41,11 @@ func (p *Publisher) countersign(ctx context.Context, storePaths []string) error 
 func (p *Publisher) local(ctx context.Context, storePaths []string) (map[string]*record, error) {
 	records := map[string]*record{}
 	for part := range slices.Chunk(storePaths, batch) {
-		c := Command{Name: "nix-store", Args: append([]string{"--dump-db"}, part...), Env: p.o.Environ, Timeout: time.Minute}
-		result, err := p.o.Runner.Run(ctx, c)
+		dump, err := p.ask(ctx, append([]string{"--dump-db"}, part...)...)
 		if err != nil {
-			return nil, fmt.Errorf("asking the local nix database: %w", err)
+			return nil, err
 		}
-		if err := parseDump(result.Stdout, records); err != nil {
+		if err := parseDump(dump, records); err != nil {
 			return nil, fmt.Errorf("asking the local nix database: %w", err)
 		}
 	}

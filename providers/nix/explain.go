@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"regexp"
 	"strings"
 
@@ -162,12 +163,28 @@ func explainCache(root string, closure []PathStatus, trusted []string) error {
 	return first
 }
 
+// meant asks about another path with the same hash: nobody has two, so a name was mistyped.
+func meant(other string) string {
+	return "the cache has " + filepath.Base(other) + ": is that the one you mean?"
+}
+
 func explainPath(p PathStatus, trusted []string) *providers.Fault {
 	switch {
+	case !p.Found && p.Other != "":
+		return &providers.Fault{
+			Reason: ClosureMissing, Err: providers.ErrNotFound,
+			Message: fmt.Sprintf("%s is in no cache; %s", p.StorePath, meant(p.Other)),
+		}
 	case !p.Found:
 		return &providers.Fault{
 			Reason: ClosureMissing, Err: providers.ErrNotFound,
 			Message: p.StorePath + " is in no cache: push it with deploy-push",
+		}
+	case p.Other != "":
+		return &providers.Fault{
+			Reason: NarCorrupt,
+			Message: fmt.Sprintf("the cache's entry for %s is about %s; delete %s from the store and push it again",
+				p.StorePath, p.Other, narinfoKey(p.StorePath)),
 		}
 	case p.Problem != "":
 		return &providers.Fault{Reason: NarCorrupt, Message: "the cache's entry for " + p.StorePath + " is damaged, push it again: " + p.Problem}

@@ -19,21 +19,46 @@ const maxNarinfo = 1 << 20
 // errBadNarinfo: the object is there and is not what it should be.
 var errBadNarinfo = errors.New("bad narinfo")
 
+// otherPathError: the narinfo is about another store path than the one that was asked for.
+// It may be a good one, which a mistyped name leads to, because its key has only the hash.
+type otherPathError struct{ asked, has string }
+
+func (e *otherPathError) Error() string {
+	return fmt.Sprintf("%v: that of %s is about %q", errBadNarinfo, e.asked, e.has)
+}
+
+func (e *otherPathError) Unwrap() error { return errBadNarinfo }
+
 // readNarinfo reads what the cache says about a path. Its errors are ErrNotFound,
-// errBadNarinfo, or the store's own.
+// errBadNarinfo (an otherPathError is one), or the store's own.
 func readNarinfo(ctx context.Context, objects providers.Objects, storePath string) (*narinfo.NarInfo, error) {
 	data, err := readSmall(ctx, objects, narinfoKey(storePath))
 	if err != nil {
 		return nil, fmt.Errorf("reading the narinfo of %s: %w", storePath, err)
+	}
+	if has := subject(data); has != "" && has != storePath {
+		return nil, &otherPathError{asked: storePath, has: has}
 	}
 	info, err := parseNarinfo(data)
 	if err != nil {
 		return nil, fmt.Errorf("%w: that of %s cannot be parsed: %w", errBadNarinfo, storePath, err)
 	}
 	if info.StorePath != storePath {
-		return nil, fmt.Errorf("%w: that of %s is about %q", errBadNarinfo, storePath, info.StorePath)
+		return nil, &otherPathError{asked: storePath, has: info.StorePath}
 	}
 	return info, nil
+}
+
+// subject is the store path that a narinfo is about, also when the rest of it is damaged;
+// empty when it names none.
+func subject(data []byte) string {
+	for line := range strings.Lines(string(data)) {
+		named, found := strings.CutPrefix(line, "StorePath:")
+		if named = strings.TrimSpace(named); found && checkPath(named) == nil {
+			return named
+		}
+	}
+	return ""
 }
 
 func readSmall(ctx context.Context, objects providers.Objects, key string) ([]byte, error) {

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"time"
 
 	"deployer/providers"
@@ -81,6 +80,8 @@ func NewPublisher(o PublisherOptions) (*Publisher, error) {
 func (p *Publisher) PublicKey() string { return p.public }
 
 // Publish signs, uploads and verifies. A narinfo is never in the cache before its NAR.
+// Nothing is written, and no progress is told, before it is known that the local store has
+// the path and that nothing of another path is in its way.
 func (p *Publisher) Publish(ctx context.Context, r providers.PublishRequest) (providers.Published, error) {
 	if err := checkPath(r.StorePath); err != nil {
 		return providers.Published{}, fmt.Errorf("publishing: %w", err)
@@ -92,12 +93,21 @@ func (p *Publisher) Publish(ctx context.Context, r providers.PublishRequest) (pr
 	if err != nil {
 		return providers.Published{}, err
 	}
+	paths, err := p.requisites(ctx, cache, r.StorePath)
+	if err != nil {
+		return providers.Published{}, err
+	}
+	damaged, err := p.damaged(ctx, cache, paths)
+	if err != nil {
+		return providers.Published{}, err
+	}
+	r.Progress("signing and uploading " + r.StorePath)
 	info := strings.NewReader(cacheInfo)
 	_, err = p.o.Objects.Put(ctx, cacheInfoKey, info, providers.PutOptions{IfAbsent: true, ContentType: contentType(cacheInfoKey)})
 	if err != nil && !errors.Is(err, providers.ErrConflict) {
 		return providers.Published{}, fmt.Errorf("publishing %s: %w", r.StorePath, err)
 	}
-	if err := p.mend(ctx, cache, r); err != nil {
+	if err := p.mend(ctx, damaged, r.Progress); err != nil {
 		return providers.Published{}, err
 	}
 	stats, err := p.copy(ctx, r)
@@ -207,68 +217,11 @@ func (p *Publisher) verify(ctx context.Context, cache *Cache, root string) ([]Pa
 	return closure, nil
 }
 
-// mend takes damaged entries out of the cache, so that they are uploaded again: Nix skips
-// what has a narinfo, whatever became of its NAR.
-func (p *Publisher) mend(ctx context.Context, cache *Cache, r providers.PublishRequest) error {
-	closure, err := cache.Closure(ctx, r.StorePath)
-	if err != nil {
-		return err
-	}
-	problems, err := p.problems(ctx, closure)
-	if err != nil {
-		return err
-	}
-	for i, c := range closure {
-		if problems[i] == "" {
-			continue
-		}
-		r.Progress("replacing " + c.StorePath + " in the cache: " + problems[i])
-		if err := p.o.Objects.Delete(ctx, narinfoKey(c.StorePath)); err != nil {
-			return fmt.Errorf("replacing %s in the cache: %w", c.StorePath, err)
-		}
-	}
-	return nil
-}
-
-// problems tells what is wrong with what the cache has of each path; empty is nothing. The
-// content of a NAR is not looked at, its size is.
-func (p *Publisher) problems(ctx context.Context, closure []PathStatus) ([]string, error) {
-	var wait sync.WaitGroup
-	errs, problems := make([]error, len(closure)), make([]string, len(closure))
-	slots := make(chan struct{}, walkers)
-	for i, c := range closure {
-		problems[i] = c.Problem
-		if !c.Found || c.Problem != "" {
-			continue
-		}
-		slots <- struct{}{}
-		wait.Go(func() {
-			defer func() { <-slots }()
-			info, err := p.o.Objects.Stat(ctx, c.URL)
-			switch {
-			case errors.Is(err, providers.ErrNotFound):
-				problems[i] = "its NAR is gone"
-			case err != nil:
-				errs[i] = err
-			case c.DownloadSize > 0 && info.Size >= 0 && info.Size != c.DownloadSize:
-				problems[i] = fmt.Sprintf("its NAR has %d bytes and should have %d", info.Size, c.DownloadSize)
-			}
-		})
-	}
-	wait.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return nil, err
-		}
-	}
-	return problems, nil
-}
-
 func (p *Publisher) explain(storePath string, result Result, gateway *Gateway, err error) error {
 	subject := "publishing " + storePath
 	switch {
 	case errors.Is(err, ErrNoNix):
-		return &providers.Fault{Reason: NixUnavailable, Message: "nix is not installed on this machine, or not in PATH", Err: err}
+		return noNix(err)
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("%s: %w", subject, err)
 	case gateway.Err() != nil:

@@ -340,6 +340,46 @@ var _ = Describe("A real Nix", Label("real"), func() {
 		Expect(providers.ReasonOf(err)).To(Equal(nix.PathInvalid))
 	})
 
+	It("does no harm to a closure whose name is mistyped, to push or to pull", func(ctx SpecContext) {
+		web := host.build("web", 0, 0)
+		_, err := host.publisher.Publish(ctx, providers.PublishRequest{StorePath: web})
+		Expect(err).NotTo(HaveOccurred())
+		before, mistyped := host.read(narinfoKey(web)), web+"-xxx"
+		meant := "the cache has " + filepath.Base(web) + ": is that the one you mean?"
+		var lines []string
+		_, err = host.publisher.Publish(ctx, providers.PublishRequest{StorePath: mistyped, Progress: func(l string) { lines = append(lines, l) }})
+		Expect(providers.ReasonOf(err)).To(Equal(nix.PathInvalid))
+		Expect(err).To(MatchError(ContainSubstring(mistyped + " is not in this machine's nix store; " + meant)))
+		Expect(lines).To(BeEmpty())
+		Expect(host.read(narinfoKey(web))).To(Equal(before))
+		deleteLocally(web)
+		err = host.Pull(ctx, mistyped)
+		Expect(providers.ReasonOf(err)).To(Equal(nix.ClosureMissing))
+		Expect(err).To(MatchError(ContainSubstring(meant)))
+		Expect(host.Pull(ctx, web)).To(Succeed())
+	})
+
+	It("fills no journal with runs of Nix that start and end", func(ctx SpecContext) {
+		journal := func() string {
+			GinkgoHelper()
+			_, _, err := local("journalctl", "--sync")
+			Expect(err).NotTo(HaveOccurred())
+			out, _, err := local("journalctl", "--quiet", "--output=cat", "--boot", "_PID=1", "--unit=biz-deployer-nix-*")
+			Expect(err).NotTo(HaveOccurred())
+			return out
+		}
+		runner := nix.SystemdRunner{Dir: GinkgoT().TempDir()}
+		before := journal()
+		_, err := runner.Run(ctx, nix.Command{Name: "sh", Args: []string{"-c", "true"}})
+		Expect(err).NotTo(HaveOccurred())
+		Expect(strings.TrimPrefix(journal(), before)).To(BeEmpty())
+		_, err = runner.Run(ctx, nix.Command{Name: "sh", Args: []string{"-c", "exit 3"}})
+		Expect(err).To(HaveOccurred())
+		said := strings.TrimPrefix(journal(), before)
+		GinkgoWriter.Println(said)
+		Expect(said).To(ContainSubstring("exit-code"), "the journal was read, and failures are still in it")
+	})
+
 	It("tells progress in lines without the gateway's token, and what was uploaded", func(ctx SpecContext) {
 		web := host.build("web", 0, 0)
 		var lines []string

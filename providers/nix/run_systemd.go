@@ -63,6 +63,8 @@ func (r SystemdRunner) wait(ctx context.Context, c Command, unit, dir, tool stri
 		// The default description is the whole command line, in everybody's journal.
 		"--description=Nix for biz-deployer (" + c.Name + ")",
 		"--property=StandardOutput=file:" + stdout, "--property=StandardError=file:" + stderr,
+		// A unit that starts and ends is news to nobody; one that fails still is.
+		"--property=LogLevelMax=notice",
 		"--property=TimeoutStopSec=" + seconds(stopGrace),
 		"--property=TimeoutStartSec=" + limit(c.Timeout),
 		// systemd's own environment may hold proxies: env -i drops it.
