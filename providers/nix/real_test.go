@@ -364,9 +364,9 @@ var _ = Describe("A real Nix", Label("real"), func() {
 			GinkgoHelper()
 			_, _, err := local("journalctl", "--sync")
 			Expect(err).NotTo(HaveOccurred())
-			out, _, err := local("journalctl", "--quiet", "--output=cat", "--boot", "_PID=1", "--unit=biz-deployer-nix-*")
+			out, _, err := local("journalctl", "--quiet", "--output=cat", "--boot", "_PID=1")
 			Expect(err).NotTo(HaveOccurred())
-			return out
+			return strings.Join(regexp.MustCompile(`(?m)^.*biz-deployer-nix-.*\n`).FindAllString(out, -1), "")
 		}
 		runner := nix.SystemdRunner{Dir: GinkgoT().TempDir()}
 		before := journal()
