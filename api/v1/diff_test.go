@@ -109,7 +109,7 @@ var _ = Describe("setting fields", func() {
 		Entry(nil, "htp.path=/", "htp: unknown field; did you mean http?"),
 		Entry(nil, "Env.PORT=1", "Env: unknown field; did you mean env?"),
 		Entry(nil, "health.pth=", "health.pth: unknown field; did you mean health.path?"),
-		Entry(nil, "http.internalPort=many", `http.internalPort: expected a whole number, got a number ("many")`),
+		Entry(nil, "http.internalPort=many", `http.internalPort: "many" is not a whole number`),
 		Entry(nil, "protect=1", `protect: expected true or false, got a string ("1")`),
 		Entry(nil, "deploy.soak=soon", `deploy.soak: "soon" is not a duration; write 10s, 500ms, 1h30m or a number of seconds`),
 		Entry(nil, "commit.x=1", `commit: has no fields of its own; ".x" is too much`),
@@ -118,6 +118,15 @@ var _ = Describe("setting fields", func() {
 		Entry(nil, `http={"Domain":"a.b"}`, "http.Domain: unknown field; did you mean domain?"),
 		Entry(nil, "name=other", "name: a service keeps its name; add one with the new name, then remove this one"),
 	)
+
+	It("sets several fields, all of them or none, and no field twice", func() {
+		s := full()
+		Expect(v1.SetFields(&s, []string{"env.X=1", "env.Y=1", "env.X=2"})).To(MatchError("env.X: is set twice; say one value"))
+		Expect(v1.SetFields(&s, []string{"env.X=1", "htp.path=/"})).To(MatchError(ContainSubstring("unknown field")))
+		Expect(s).To(Equal(full()))
+		Expect(v1.SetFields(&s, []string{"env.X=1", "env.Y=2"})).To(Succeed())
+		Expect(s.Env).To(And(HaveKeyWithValue("X", "1"), HaveKeyWithValue("Y", "2")))
+	})
 
 	It("leaves copies alone", func() {
 		s := full()

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -33,6 +34,25 @@ func SetField(s *Service, assignment string) error {
 		return err
 	}
 	edited.dropEmptyBlocks()
+	*s = edited
+	return nil
+}
+
+// SetFields is SetField for several assignments, all of them or none. The same field twice
+// is refused: one of the two would be lost without a word.
+func SetFields(s *Service, assignments []string) error {
+	edited := *s
+	seen := map[string]bool{}
+	for _, assignment := range assignments {
+		path, _, _ := strings.Cut(assignment, "=")
+		if seen[path] {
+			return fmt.Errorf("%s: is set twice; say one value", path)
+		}
+		seen[path] = true
+		if err := SetField(&edited, assignment); err != nil {
+			return err
+		}
+	}
 	*s = edited
 	return nil
 }
@@ -142,6 +162,10 @@ func valueNode(v reflect.Value, value string) (*node, error) {
 	switch {
 	case isNumber(v):
 		n.kind = nodeNumber
+		i, err := strconv.ParseInt(n.text, 10, v.Type().Bits())
+		if err != nil || strconv.FormatInt(i, 10) != n.text {
+			return nil, fmt.Errorf("%s is not a whole number", quote(value))
+		}
 	case value == "true" || value == "false":
 		n.kind = nodeBool
 	}

@@ -134,6 +134,8 @@ services:
 		Entry("a route without a port", cli.ExitUsage, "required", "add-service", `{"name":"api","hosts":["biz"],"http":{"domain":"a.example.com"}}`),
 		Entry("an unknown service", cli.ExitUsage, "it has web", "update", "api", pathOne),
 		Entry("no store path", cli.ExitUsage, "artifact.storePath", "update", "web", "/tmp/x"),
+		Entry("a field set twice", cli.ExitUsage, "env.X: is set twice", "set", "web", "env.X=1", "env.X=2"),
+		Entry("no number", cli.ExitUsage, `"abc" is not a whole number`, "set", "web", "http.internalPort=abc"),
 		Entry("an unknown field", cli.ExitUsage, "did you mean http", "set", "web", "htp.domain=x"),
 		Entry("no name of an archive", cli.ExitUsage, `"yesterday" is not the name`, "rollback", "yesterday"),
 		Entry("an unknown archive", cli.ExitError, "deploy-manifest list", "rollback", "manifest-20200101T000000Z.json"),
@@ -156,6 +158,35 @@ services:
 		Expect(shown(ctx).Service("web").Artifact.StorePath).To(Equal(pathOne))
 		Expect(shown(ctx).Generation).To(BeEquivalentTo(4))
 	})
+
+	It("says the way out when the manifest was lost, and that one works", func(ctx SpecContext) {
+		addWeb(ctx)
+		p.must(ctx, "update", "web", pathTwo)
+		lineage := shown(ctx).Lineage
+		Expect(os.Remove(filepath.Join(p.home, "store", "manifest.json"))).To(Succeed())
+		for _, command := range []string{"show", "init"} {
+			said := p.refused(ctx, cli.ExitError, command)
+			Expect(said).To(And(ContainSubstring("deploy-manifest rollback $(deploy-manifest list -n 1)"), ContainSubstring("init --new-lineage")))
+			Expect(said).NotTo(ContainSubstring("not found"))
+		}
+		newest := strings.TrimSpace(p.must(ctx, "list", "-n", "1"))
+		Expect(p.must(ctx, "rollback", newest, "--dry-run")).To(ContainSubstring("there is still no usable manifest"))
+		Expect(p.must(ctx, "rollback", newest)).To(And(ContainSubstring("wrote generation 4"), Not(ContainSubstring("archived as"))))
+		Expect(shown(ctx).Lineage).To(Equal(lineage))
+		Expect(shown(ctx).Service("web").Artifact.StorePath).To(Equal(pathOne))
+	})
+
+	DescribeTable("warns of a name that belongs to the hosts", func(ctx SpecContext, name string, warned bool) {
+		r := p.run(ctx, "add-service", `{"name":"`+name+`","hosts":["biz"]}`)
+		Expect(r.code).To(Equal(cli.ExitOK), r.err)
+		Expect(strings.Contains(r.err, "NameTaken")).To(Equal(warned), r.err)
+		Expect(shown(ctx).Service(name)).NotTo(BeNil())
+	},
+		Entry(nil, "caddy", true),
+		Entry(nil, "sshd", true),
+		Entry(nil, "systemd-web", true),
+		Entry(nil, "caddy-admin", false),
+	)
 
 	It("says that no store is given", func(ctx SpecContext) {
 		if _, err := os.Stat(cli.HostConfigPath); err == nil {

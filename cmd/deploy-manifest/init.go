@@ -11,29 +11,35 @@ import (
 )
 
 func (a *app) initCommand() *cobra.Command {
-	var message string
+	var o manifest.EditOptions
 	c := &cobra.Command{
 		Use:   "init",
 		Short: "Write the first, empty manifest into a store",
 		Long: `init writes the first manifest, without services, as generation 1 of a new lineage. It
 never overwrites one that is there. The directory of a file:// store is made when it is
-missing; a bucket is not.`,
+missing; a bucket is not.
+
+Where versions are archived but the manifest is gone, it was lost: init refuses, for hosts
+obey no other lineage until "deployerctl adopt" on each. "deploy-manifest rollback" brings
+one back; --new-lineage begins anew all the same.`,
 		Example: `  deploy-manifest init
   deploy-manifest init --store 's3://acme-deploy?endpoint=nyc3.digitaloceanspaces.com&profile=acme'
   sudo deploy-manifest init      # on a single host with the daemon and no S3`,
 		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return a.init(c, message) },
+		RunE: func(c *cobra.Command, _ []string) error { return a.init(c, o) },
 	}
-	c.Flags().StringVarP(&message, "message", "m", "", "why, for people")
+	c.Flags().StringVarP(&o.Message, "message", "m", "", "why, for people")
+	c.Flags().BoolVar(&o.NewLineage, "new-lineage", false, "begin anew in a store that has archived versions")
 	return c
 }
 
-func (a *app) init(c *cobra.Command, message string) error {
+func (a *app) init(c *cobra.Command, o manifest.EditOptions) error {
 	objects, location, err := cli.InitStore(c.Context(), a.store)
 	if err != nil {
 		return err
 	}
-	m, err := a.repositoryOf(c, objects, location).Init(c.Context(), manifest.EditOptions{By: a.who(), Message: message})
+	o.By = a.who()
+	m, err := a.repositoryOf(c, objects, location).Init(c.Context(), o)
 	if err != nil {
 		return err
 	}

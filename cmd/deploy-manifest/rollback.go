@@ -17,10 +17,12 @@ func (a *app) rollbackCommand() *cobra.Command {
 		Long: `rollback writes the services of an archived version as a new generation. Services that it
 did not have are removed; those that come back are wanted again. The manifest in force is
 archived first, so a rollback can be rolled back. This is also the way out when the
-manifest in the store is damaged: its bytes are then kept as damaged-….json.`,
+manifest in the store is lost or damaged: lineage and generation then follow from the
+archive, and damaged bytes are kept as damaged-….json.`,
 		Example: `  deploy-manifest list -o table
   deploy-manifest rollback manifest-20261215T120000Z.json
-  deploy-manifest rollback manifest-20261215T120000Z.json --dry-run`,
+  deploy-manifest rollback manifest-20261215T120000Z.json --dry-run
+  deploy-manifest rollback "$(deploy-manifest list -n 1)"     # the newest`,
 		Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeArchiveArgument,
 		RunE: func(c *cobra.Command, args []string) error { return a.rollback(c, w, archiveName(args[0])) },
 	}

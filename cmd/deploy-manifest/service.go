@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -50,10 +51,8 @@ with dots; VALUE is text, "a,b" or JSON for a list, JSON for a block. FIELD= cle
 		Args: cobra.MinimumNArgs(2), ValidArgsFunction: a.completeService,
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.editService(c, w, args[0], func(s *v1.Service) error {
-				for _, assignment := range args[1:] {
-					if err := v1.SetField(s, assignment); err != nil {
-						return cli.Exit(cli.ExitUsage, err)
-					}
+				if err := v1.SetFields(s, args[1:]); err != nil {
+					return cli.Exit(cli.ExitUsage, err)
 				}
 				return nil
 			})
@@ -167,10 +166,21 @@ func (a *app) addService(c *cobra.Command, w write, data []byte) error {
 		manifest.Put(m, *s)
 		return nil
 	})
+	if err == nil && unitOfEveryHost(s.Name) {
+		c.PrintErrf("warning: %s.service is a unit of the hosts themselves: hosts refuse a service whose unit is not theirs: NameTaken\n", s.Name)
+	}
 	if err == nil && edited != nil {
 		nextSteps(c.OutOrStdout(), *s)
 	}
 	return err
+}
+
+// unitOfEveryHost: a unit of that name is on every host, or on almost every one.
+func unitOfEveryHost(name string) bool {
+	own := []string{
+		"biz-deployer", "caddy", "cron", "dbus", "dbus-broker", "emergency", "getty", "nix-daemon", "polkit", "rescue", "ssh", "sshd",
+	}
+	return strings.HasPrefix(name, "systemd-") || slices.Contains(own, name)
 }
 
 // nextSteps says how releases of the new service are changed, and what is left to do on hosts.

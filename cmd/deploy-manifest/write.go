@@ -46,7 +46,7 @@ func (a *app) edit(c *cobra.Command, w write, change func(*v1.Manifest) error) (
 		return nil, err
 	}
 	report(c.OutOrStdout(), r.StoreName(), edited)
-	if !edited.Changed || edited.Archive == "" {
+	if !edited.Written {
 		return nil, nil
 	}
 	return edited, nil
@@ -59,16 +59,29 @@ func report(w io.Writer, store string, e *manifest.Edited) {
 		return
 	}
 	fmt.Fprint(w, v1.FormatDiff(v1.Diff(e.Before, e.After)))
+	if e.Lost {
+		fmt.Fprintln(w, "→ what was in force before cannot be read: hosts go on with what agrees with this, and change the rest")
+	}
 	for _, s := range e.After.Services {
+		if e.Lost {
+			break
+		}
 		for _, effect := range effects(e.Before.Service(s.Name), s) {
 			fmt.Fprintf(w, "→ %s %s\n", s.Name, effect)
 		}
 	}
-	if e.Archive == "" {
-		fmt.Fprintf(w, "dry run: nothing was written; generation %d in %s stays in force\n", e.Before.Generation, store)
+	if !e.Written {
+		stays := fmt.Sprintf("generation %d in %s stays in force", e.Before.Generation, store)
+		if e.Lost {
+			stays = "there is still no usable manifest in " + store
+		}
+		fmt.Fprintf(w, "dry run: nothing was written; %s\n", stays)
 		return
 	}
 	fmt.Fprintf(w, "wrote generation %d to %s\n", e.After.Generation, store)
+	if e.Archive == "" {
+		return // the one before is lost
+	}
 	fmt.Fprintf(w, "generation %d is archived as %s\n", e.Before.Generation, e.Archive)
 }
 
@@ -94,6 +107,9 @@ func effects(before *v1.Service, after v1.Service) []string {
 	}
 	restarts := slices.ContainsFunc(changes, func(c v1.Change) bool { return c.NewProcess })
 	switch {
+	case !after.HasRelease() && before.HasRelease() && len(stay) > 0:
+		out = append(out, fmt.Sprintf("has no release any more: what runs on %s goes on running, until `deploy-push %s STORE_PATH` names another",
+			strings.Join(stay, ", "), after.Name))
 	case !after.HasRelease():
 		out = append(out, waits)
 	case restarts:

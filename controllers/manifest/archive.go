@@ -27,8 +27,11 @@ var archiveName = regexp.MustCompile(`^manifest-(\d{8}T\d{6})Z?(?:-g(\d+))?\.jso
 // archive keeps a version under its own time. It never overwrites: a second generation of
 // the same second gets its number into its name.
 func (r *Repository) archive(ctx context.Context, s *Snapshot) (string, error) {
-	if s.damaged {
+	switch {
+	case s.damaged:
 		return r.keepDamaged(ctx, s)
+	case s.missing:
+		return "", nil
 	}
 	at := s.Manifest.UpdatedAt
 	if at.IsZero() {

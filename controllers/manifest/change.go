@@ -76,16 +76,20 @@ func Put(m *v1.Manifest, s v1.Service) {
 // the manifest does not list may still run on some host: there it goes, too.
 func Remove(m *v1.Manifest, name, by string) error {
 	if s := m.Service(name); s != nil && s.Protect {
-		return &providers.Fault{
-			Reason:  "Protected",
-			Message: fmt.Sprintf("%s is protected, so nothing was written; `deploy-manifest set %s protect=false` first", name, name),
-		}
+		return protected(name, "this would take it down")
 	}
 	m.Services = slices.DeleteFunc(slices.Clone(m.Services), func(s v1.Service) bool { return s.Name == name })
 	if !m.IsRemoved(name) {
 		m.Removed = append(slices.Clone(m.Removed), v1.Removal{Name: name, Generation: m.Generation, By: by})
 	}
 	return nil
+}
+
+func protected(name, what string) error {
+	return &providers.Fault{
+		Reason:  "Protected",
+		Message: fmt.Sprintf("%s is protected and %s, so nothing was written; `deploy-manifest set %s protect=false` first", name, what, name),
+	}
 }
 
 // Restore makes the services what an older version had. What that one did not have is

@@ -60,8 +60,8 @@ func (r *Repository) alone(ctx context.Context, key string, before *Snapshot) er
 		}
 	}
 	now, err := r.Read(ctx)
-	if before.damaged {
-		now, err = r.orDamaged(ctx, now, err)
+	if before.standsIn() {
+		now, err = r.orStandIn(ctx, now, err)
 	}
 	if err != nil {
 		return err

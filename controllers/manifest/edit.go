@@ -23,17 +23,23 @@ type EditOptions struct {
 	// DryRun checks everything and writes nothing.
 	DryRun bool
 	// Replace lets an edit that needs nothing of the manifest in force take the place of
-	// one that cannot be read.
+	// one that is lost or cannot be read.
 	Replace bool
+	// NewLineage lets Init begin anew where archived versions of another lineage are.
+	NewLineage bool
 }
 
 // Edited is what an edit did.
 type Edited struct {
 	// Before and After; equal when there was nothing to change, and then nothing was written.
 	Before, After *v1.Manifest
-	// Archive is the name under which Before was kept.
+	// Archive is the name under which Before was kept; empty when it was lost.
 	Archive string
-	Changed bool
+	// Changed: After differs. Written: it is in force, which it is not after a dry run.
+	Changed, Written bool
+	// Lost: Before only stands in for a manifest that was lost or cannot be read, and has
+	// none of its services.
+	Lost bool
 }
 
 // maxTries bounds how often an edit is applied again after a lost race. Together with the
@@ -71,7 +77,7 @@ func pause(ctx context.Context, try int) error {
 func (r *Repository) tryEdit(ctx context.Context, o EditOptions, edit func(*v1.Manifest) error) (*Edited, error) {
 	before, err := r.Read(ctx)
 	if o.Replace {
-		before, err = r.orDamaged(ctx, before, err)
+		before, err = r.orStandIn(ctx, before, err)
 	}
 	if err != nil {
 		return nil, err
@@ -83,14 +89,14 @@ func (r *Repository) tryEdit(ctx context.Context, o EditOptions, edit func(*v1.M
 	if err := edit(after); err != nil {
 		return nil, err
 	}
-	if sameWishes(before.Manifest, after) {
+	if !before.standsIn() && sameWishes(before.Manifest, after) {
 		return &Edited{Before: before.Manifest, After: before.Manifest}, nil
 	}
 	if err := r.finish(before, after, o); err != nil {
 		return nil, err
 	}
 	if o.DryRun {
-		return &Edited{Before: before.Manifest, After: after, Changed: true}, nil
+		return &Edited{Before: before.Manifest, After: after, Changed: true, Lost: before.standsIn()}, nil
 	}
 	return r.commit(ctx, before, after)
 }
@@ -117,7 +123,10 @@ func (r *Repository) commit(ctx context.Context, before *Snapshot, after *v1.Man
 		return nil, fmt.Errorf("writing %s: the claim got old: %w", Key, providers.ErrConflict)
 	}
 	o := providers.PutOptions{}
-	if conditional {
+	switch {
+	case before.missing:
+		o.IfAbsent = true
+	case conditional:
 		o.IfMatch = before.ETag
 	}
 	err = r.put(ctx, Key, after, o)
@@ -127,7 +136,7 @@ func (r *Repository) commit(ctx context.Context, before *Snapshot, after *v1.Man
 	if err != nil {
 		return nil, err
 	}
-	return &Edited{Before: before.Manifest, After: after, Archive: name, Changed: true}, nil
+	return &Edited{Before: before.Manifest, After: after, Archive: name, Changed: true, Written: true, Lost: before.standsIn()}, nil
 }
 
 // readBack settles what a write did whose answer got lost, or that had no condition.
@@ -159,10 +168,30 @@ func (r *Repository) finish(before *Snapshot, after *v1.Manifest, o EditOptions)
 	if list := after.Validate(); len(list) > 0 {
 		return v1.ErrorList(list)
 	}
+	if err := checkProtected(before.Manifest, after); err != nil {
+		return err
+	}
 	if o.AllowMassRemoval {
 		return nil
 	}
 	return checkMassRemoval(before.Manifest, after)
+}
+
+// checkProtected refuses to take a protected service off any of its hosts, whatever the
+// edit: that it is protected no more is a decision, and a write, of its own.
+func checkProtected(before, after *v1.Manifest) error {
+	for _, s := range before.Services {
+		if !s.Protect {
+			continue
+		}
+		now := after.Service(s.Name)
+		for _, host := range s.Hosts {
+			if now == nil || !now.RunsOn(host) {
+				return protected(s.Name, "this would take it off "+host)
+			}
+		}
+	}
+	return nil
 }
 
 // checkMassRemoval refuses an edit that takes down more than one service and over 30 %

@@ -91,28 +91,33 @@ type Snapshot struct {
 	Hash string
 	// ModifiedAt is the store's time of the write.
 	ModifiedAt time.Time
-	// damaged: the manifest is a stand-in for one that cannot be read.
-	damaged bool
+	// damaged: the manifest is a stand-in for one that cannot be read; missing: for one that
+	// is not there.
+	damaged, missing bool
 }
+
+func (s *Snapshot) standsIn() bool { return s.damaged || s.missing }
 
 // StoreName is the store's URL without credentials.
 func (r *Repository) StoreName() string { return r.storeName }
 
 // Read gets the manifest in force. A store without one is providers.ErrNotFound with the
-// way out.
+// way out, for which it looks at the archive: it is for people, and not for polls.
 func (r *Repository) Read(ctx context.Context) (*Snapshot, error) {
-	return r.ReadIfChanged(ctx, "")
+	s, err := r.ReadIfChanged(ctx, "")
+	if errors.Is(err, providers.ErrNotFound) {
+		return nil, r.explainMissing(ctx, err)
+	}
+	return s, err
 }
 
 // ReadIfChanged is Read with one more answer: providers.ErrNotModified when the object
-// still has that ETag.
+// still has that ETag. It never asks the store more than once.
 func (r *Repository) ReadIfChanged(ctx context.Context, etag string) (*Snapshot, error) {
 	s, err := r.get(ctx, Key, etag)
 	if errors.Is(err, providers.ErrNotFound) {
-		return nil, &providers.Fault{
-			Reason: "ManifestMissing", Err: providers.ErrNotFound,
-			Message: "there is no manifest in " + r.storeName + ": make the first one with `deploy-manifest init`",
-		}
+		return nil, missing("there is no manifest in " + r.storeName +
+			"; if it was lost: " + bringBack + "; if there never was one: `deploy-manifest init`")
 	}
 	return s, err
 }

@@ -60,8 +60,119 @@ var _ = Describe("Repository", func() {
 	It("says the way out when there is no manifest", func(ctx SpecContext) {
 		_, err := r.Read(ctx)
 		Expect(err).To(MatchError(providers.ErrNotFound))
-		Expect(err).To(MatchError(ContainSubstring("deploy-manifest init")))
+		Expect(err).To(MatchError("there is no manifest in file:///store: make the first one with `deploy-manifest init`"))
 	})
+
+	lose := func(ctx context.Context) {
+		GinkgoHelper()
+		w.Clock.Advance(time.Second)
+		Expect(w.Store().Delete(ctx, manifest.Key)).To(Succeed())
+	}
+
+	It("names the archive to people when the manifest was lost, and asks nothing more in a poll", func(ctx SpecContext) {
+		initialise(ctx)
+		edit(ctx, add("web"))
+		lose(ctx)
+		_, err := r.Read(ctx)
+		Expect(providers.ReasonOf(err)).To(Equal("ManifestMissing"))
+		Expect(err).To(MatchError(HavePrefix("there is no manifest in file:///store, but there are archived versions; if it was lost: " +
+			"`deploy-manifest rollback $(deploy-manifest list -n 1)`")))
+		noList := over(listless{w.Store()}, w)
+		_, err = noList.ReadIfChanged(ctx, "")
+		Expect(err).To(MatchError(And(ContainSubstring("deploy-manifest rollback"), ContainSubstring("deploy-manifest init"))))
+	})
+
+	It("begins a new lineage beside an archive only when told to", func(ctx SpecContext) {
+		first := initialise(ctx)
+		edit(ctx, add("web"))
+		lose(ctx)
+		_, err := r.Init(ctx, by)
+		Expect(providers.ReasonOf(err)).To(Equal("ArchivesExist"))
+		Expect(err).To(MatchError(And(ContainSubstring("deploy-manifest rollback"), ContainSubstring("--new-lineage"))))
+		_, err = r.Read(ctx)
+		Expect(err).To(MatchError(providers.ErrNotFound))
+		anew := by
+		anew.NewLineage = true
+		m, err := r.Init(ctx, anew)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(m.Lineage).NotTo(Equal(first.Lineage))
+	})
+
+	DescribeTable("brings an older version back in the place of a lost manifest",
+		func(ctx SpecContext, conditional bool) {
+			r = manifest.NewRepository(manifest.Options{Objects: w.Store(), Now: w.Clock.Now, Conditional: func(context.Context) (bool, error) { return conditional, nil }})
+			initialise(ctx)
+			edit(ctx, add("web"))
+			lost := edit(ctx, add("api"))
+			old, err := r.ReadArchive(ctx, lost.Archive)
+			Expect(err).NotTo(HaveOccurred())
+			put(ctx, w, "manifests/manifest-20990101T000000Z.json", fmt.Sprintf(`{"signatures":[],"manifest":{"version":1,"lineage":%q,"generation":1,"services":[]}}`, old.Lineage))
+			lose(ctx)
+			restore := func(m *v1.Manifest) error { return manifest.Restore(m, old, "ann") }
+			_, err = r.Edit(ctx, by, restore)
+			Expect(err).To(MatchError(providers.ErrNotFound), "only who asks for it")
+			replace := by
+			replace.Replace, replace.DryRun = true, true
+			e, err := r.Edit(ctx, replace, restore)
+			Expect(err).NotTo(HaveOccurred())
+			Expect(e.Written).To(BeFalse())
+			_, err = r.Read(ctx)
+			Expect(err).To(MatchError(providers.ErrNotFound))
+			replace.DryRun = false
+			e, err = r.Edit(ctx, replace, restore)
+			Expect(err).NotTo(HaveOccurred())
+			Expect(e.Written && e.Lost).To(BeTrue())
+			now, err := r.Read(ctx)
+			Expect(err).NotTo(HaveOccurred())
+			Expect(names(now.Manifest)).To(Equal([]string{"web"}))
+			Expect(now.Manifest.Lineage).To(Equal(lost.After.Lineage))
+			Expect(now.Manifest.Generation).To(Equal(lost.After.Generation+1), "hosts have seen the lost one")
+		},
+		Entry("on a store with conditions", true),
+		Entry("on a store that ignores them", false),
+	)
+
+	It("brings back a version without services", func(ctx SpecContext) {
+		empty := initialise(ctx)
+		edit(ctx, add("web"))
+		lose(ctx)
+		replace := by
+		replace.Replace = true
+		_, err := r.Edit(ctx, replace, func(m *v1.Manifest) error { return manifest.Restore(m, empty, "ann") })
+		Expect(err).NotTo(HaveOccurred())
+		now, err := r.Read(ctx)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(now.Manifest.Services).To(BeEmpty())
+	})
+
+	DescribeTable("keeps a protected service on its hosts", func(ctx SpecContext, change func(*v1.Manifest) error) {
+		initialise(ctx)
+		edit(ctx, func(m *v1.Manifest) error {
+			s := worker("web")
+			s.Hosts, s.Protect = []string{"biz", "second"}, true
+			manifest.Put(m, s)
+			return nil
+		})
+		before := content(ctx, w, manifest.Key)
+		force := by
+		force.AllowMassRemoval = true
+		_, err := r.Edit(ctx, force, change)
+		Expect(providers.ReasonOf(err)).To(Equal("Protected"))
+		Expect(err).To(MatchError(ContainSubstring("`deploy-manifest set web protect=false` first")))
+		Expect(content(ctx, w, manifest.Key)).To(Equal(before))
+	},
+		Entry("in set", func(m *v1.Manifest) error { m.Service("web").Hosts = []string{"biz"}; return nil }),
+		Entry("in set that unprotects it in the same breath", func(m *v1.Manifest) error {
+			m.Service("web").Hosts, m.Service("web").Protect = []string{"biz"}, false
+			return nil
+		}),
+		Entry("in apply", func(m *v1.Manifest) error {
+			return manifest.Apply(m, &v1.Manifest{Services: []v1.Service{worker("web")}}, manifest.ApplyOptions{})
+		}),
+		Entry("in rollback", func(m *v1.Manifest) error {
+			return manifest.Restore(m, &v1.Manifest{Services: []v1.Service{worker("web")}}, "ann")
+		}),
+	)
 
 	It("archives what was in force under its own time, and goes one generation up", func(ctx SpecContext) {
 		first := initialise(ctx)

@@ -183,7 +183,9 @@ var _ = Describe("Source", func() {
 
 		It("survives F10: init is run again, and waits for adopt", func(ctx SpecContext) {
 			Expect(w.Store().Delete(ctx, manifest.Key)).To(Succeed())
-			_, err := r.Init(ctx, by)
+			anew := by
+			anew.NewLineage = true
+			_, err := r.Init(ctx, anew)
 			Expect(err).NotTo(HaveOccurred())
 			Expect(refused(ctx, "LineageChanged")).To(MatchError(ContainSubstring("deployerctl adopt")))
 			m, err := s.Adopt(ctx)

@@ -122,4 +122,11 @@ func expectHistory(ctx context.Context, r *manifest.Repository) {
 
 func serviceName(prefix string, i int) string { return fmt.Sprintf("%s-%d", prefix, i) }
 
+// listless is a store that fails whoever lists it.
+type listless struct{ providers.Objects }
+
+func (listless) List(context.Context, string) ([]providers.ObjectInfo, error) {
+	return nil, errors.New("listed")
+}
+
 const soon = 5 * time.Second

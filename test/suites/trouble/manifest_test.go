@@ -133,7 +133,7 @@ var _ = Describe("The manifest", func() {
 
 		By("a new lineage")
 		deleteManifest(ctx)
-		s.OK(ctx, s.Laptop, "deploy-manifest", "init")
+		s.OK(ctx, s.Laptop, "deploy-manifest", "init", "--new-lineage")
 		Eventually(ctx, func() string { return s.Run(ctx, s.Biz, "deployerctl", "status").Out }).
 			WithTimeout(stage.Patience).Should(And(ContainSubstring("LineageChanged"), ContainSubstring("deployerctl adopt")))
 		Expect(s.OK(ctx, s.Biz, "deployerctl", "adopt")).To(ContainSubstring("generation 1"))
