@@ -187,6 +187,9 @@ type ProbeRequest struct {
 	Port int
 	// ControlGroup of the slot: only a socket that a process in it listens on counts.
 	ControlGroup string
+	// Release that the slot runs: a health command runs in its environment, as its user and
+	// from its closure. Only exec needs it.
+	Release *v1.Release
 }
 
 // ProbeResult is the answer, for the decision and for people.

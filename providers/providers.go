@@ -33,7 +33,10 @@ type Host struct {
 	Secrets  Secrets
 	Routes   Routes
 	Prober   Prober
+	Ports    Ports
 	States   States
+	History  History
+	Holds    Holds
 }
 
 // Objects is the store: manifest, archive, cache and reports.
@@ -111,6 +114,9 @@ type Releases interface {
 	Shift(ctx context.Context, service string, port int) error
 	// Judge makes a verdict durable; nothing may act on it before.
 	Judge(ctx context.Context, service string, v v1.Verdict) error
+	// Pardon takes a bad verdict back, so that the instance may be tried again. One that is
+	// not bad, or not there, is left as it is.
+	Pardon(ctx context.Context, service, instance string) error
 	// Discard deletes one release directory, which no pointer may name.
 	Discard(ctx context.Context, service, instance string) error
 	// Forget deletes all that is left of a service: directories, pointers, upstream file.
@@ -146,6 +152,42 @@ type Prober interface {
 	// Holder names the program that listens where 127.0.0.1:port leads; empty when there is
 	// none. It is for instances that ended and are not there to be probed.
 	Holder(ctx context.Context, port int) (string, error)
+}
+
+// Ports are the TCP ports of this host.
+type Ports interface {
+	// Connections counts the established connections whose server side is that port, over
+	// IPv4 and IPv6. It is how a drain is watched: Caddy's own counters lump both slots.
+	Connections(ctx context.Context, port int) (int, error)
+	// Free finds a port for a service's standby slot on which nobody listens, outside the
+	// kernel's range for outgoing connections, and none of avoid. The same service gets the
+	// same port again while that is free.
+	Free(ctx context.Context, service string, avoid []int) (int, error)
+}
+
+// Watcher tells of changes on the host as they happen. It says which service to look at,
+// never what happened: the pass looks for itself, and an event that is lost costs a delay.
+type Watcher interface {
+	// Watch calls changed until ctx ends, and returns nil then. It mends its own
+	// connections; an error is something it can never watch. changed never blocks.
+	Watch(ctx context.Context, changed func(service string)) error
+}
+
+// History is the record of deployments on this host, bounded, for people.
+type History interface {
+	// SaveDeployment adds a deployment, or replaces the one of the same service that began
+	// at the same time.
+	SaveDeployment(ctx context.Context, d v1.Deployment) error
+	// Deployments lists those of a service, newest first; an empty service is all of them.
+	Deployments(ctx context.Context, service string) ([]v1.Deployment, error)
+}
+
+// Holds are the pauses that were set on this host, beside those of the manifest.
+type Holds interface {
+	// Holds lists them by service, lapsed ones included.
+	Holds(ctx context.Context) (map[string]v1.Hold, error)
+	// SaveHold sets the hold of a service; nil takes it away.
+	SaveHold(ctx context.Context, service string, h *v1.Hold) error
 }
 
 // States is the daemon's own memory on disk. Losing it restarts nothing.

@@ -26,8 +26,9 @@ type Assignment struct {
 	// Strategy and the sentence that says why.
 	Strategy       string
 	StrategyReason string
-	// Generation of the manifest.
-	Generation int64
+	// Generation of the manifest; By and Message are its updatedBy and message.
+	Generation  int64
+	By, Message string
 }
 
 // Assignments works out what the manifest wants on that host. Names that it does not
@@ -45,7 +46,7 @@ func (m *Manifest) Assignments(host string) map[string]Assignment {
 		strategy, reason := s.StrategyReason()
 		a := Assignment{
 			Kind: Assigned, Service: s.Default(), Generation: m.Generation,
-			Strategy: strategy, StrategyReason: reason,
+			Strategy: strategy, StrategyReason: reason, By: m.UpdatedBy, Message: m.Message,
 		}
 		if s.HasRelease() {
 			r := s.Release()

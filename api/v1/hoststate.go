@@ -99,8 +99,15 @@ type ServiceState struct {
 	// Route is domain and path; Upstream the address that gets requests now.
 	Route      string      `json:"route,omitempty"`
 	Upstream   string      `json:"upstream,omitempty"`
-	Strategy   string      `json:"strategy,omitempty"`
-	Conditions []Condition `json:"conditions,omitempty"`
+	// Strategy is overlap or replace, StrategyReason why, as half a sentence.
+	Strategy       string      `json:"strategy,omitempty"`
+	StrategyReason string      `json:"strategyReason,omitempty"`
+	Conditions     []Condition `json:"conditions,omitempty"`
+	// Hold that is in force, of the manifest or of this host.
+	Hold *Hold `json:"hold,omitempty"`
+	// Healed tells of what somebody else changed on the host and was put right; absent when
+	// there was nothing of late.
+	Healed *Healed `json:"healed,omitempty"`
 	// Since is when State last changed.
 	Since time.Time `json:"since,omitzero"`
 	// Failures in a row of this service's passes.
@@ -109,6 +116,14 @@ type ServiceState struct {
 	Evidence *Evidence `json:"evidence,omitempty"`
 	// Verdicts on instances that still have a release directory, newest first.
 	Verdicts []Verdict `json:"verdicts,omitempty"`
+}
+
+// Healed counts what was put right in the last ten minutes.
+type Healed struct {
+	Count int `json:"count"`
+	// Last is when, and What what: "unit file", "drop-in override.conf", "stopped", "root", "route", ….
+	Last time.Time `json:"last"`
+	What string    `json:"what"`
 }
 
 // Target names a release for people and for programs.

@@ -97,6 +97,17 @@ func (r releases) Judge(ctx context.Context, service string, v v1.Verdict) error
 	})
 }
 
+func (r releases) Pardon(ctx context.Context, service, instance string) error {
+	return r.w.run(ctx, act("releases.Pardon", service, instance), func() error {
+		f := r.w.files(service)
+		if staged, ok := f.staged[instance]; ok && staged.Verdict != nil && staged.Verdict.Result == v1.VerdictBad {
+			staged.Verdict = nil
+			f.staged[instance] = staged
+		}
+		return nil
+	})
+}
+
 func (r releases) Discard(ctx context.Context, service, instance string) error {
 	return r.w.run(ctx, act("releases.Discard", service, instance), func() error {
 		f := r.w.files(service)

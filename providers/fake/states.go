@@ -17,6 +17,8 @@ type disk struct {
 	events          []v1.Event
 	floor           providers.Floor
 	hostName        string
+	deployments     map[string][]v1.Deployment
+	holds           map[string]v1.Hold
 }
 
 // So many events survive of each service, and of all, as on a real host.

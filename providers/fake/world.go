@@ -25,6 +25,8 @@ type World struct {
 	Programs map[string]Program
 	// Listeners are ports that somebody else holds, and who.
 	Listeners map[int]string
+	// Connections that are open to a port; whoever sets them lets them go.
+	Connections map[int]int
 	// Nix is the local store, the caches and the roots.
 	Nix Nix
 	// Caddy is the web server.
@@ -57,7 +59,7 @@ type World struct {
 // noon UTC on 2026-01-01.
 func New() *World {
 	w := &World{
-		Programs: map[string]Program{}, Listeners: map[int]string{}, SecretsFiles: map[string]SecretsFile{},
+		Programs: map[string]Program{}, Listeners: map[int]string{}, Connections: map[int]int{}, SecretsFiles: map[string]SecretsFile{},
 		Overlap:  map[string]bool{},
 		Nix:      newNix(),
 		Caddy:    Caddy{Routes: map[string]providers.Route{}, Foreign: map[string]string{}},
@@ -65,6 +67,7 @@ func New() *World {
 		releases: map[string]*serviceFiles{},
 		objects:  map[string]storedObject{},
 		lastPID:  1000,
+		disk:     disk{deployments: map[string][]v1.Deployment{}, holds: map[string]v1.Hold{}},
 	}
 	w.Clock = &Clock{world: w, wall: time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)}
 	return w
@@ -74,7 +77,7 @@ func New() *World {
 func (w *World) Host() providers.Host {
 	return providers.Host{
 		Closures: closures{w}, Units: units{w}, Releases: releases{w}, Secrets: secrets{w},
-		Routes: routes{w}, Prober: prober{w}, States: states{w},
+		Routes: routes{w}, Prober: prober{w}, Ports: ports{w}, States: states{w}, History: history{w}, Holds: history{w},
 	}
 }
 

@@ -113,6 +113,21 @@ func (d *Directory) Judge(ctx context.Context, service string, v v1.Verdict) err
 	})
 }
 
+// Pardon deletes a bad verdict; a good one stays.
+func (d *Directory) Pardon(ctx context.Context, service, instance string) error {
+	facts, err := d.Observe(ctx, service)
+	if err != nil {
+		return err
+	}
+	if v := facts.Staged[instance].Verdict; v == nil || v.Result != v1.VerdictBad {
+		return nil
+	}
+	doing := fmt.Sprintf("pardoning %s of %s", instance, service)
+	return d.write(service, doing, func(root *os.Root) error {
+		return durable.RemoveAll(root, instance+"/"+fileVerdict)
+	})
+}
+
 // Discard deletes a release directory; ErrConflict while a pointer names it.
 func (d *Directory) Discard(ctx context.Context, service, instance string) error {
 	doing := fmt.Sprintf("discarding %q of %s", instance, service)
