@@ -97,8 +97,8 @@ type ServiceState struct {
 	// Slots that exist, by name.
 	Slots map[Slot]SlotState `json:"slots,omitempty"`
 	// Route is domain and path; Upstream the address that gets requests now.
-	Route      string      `json:"route,omitempty"`
-	Upstream   string      `json:"upstream,omitempty"`
+	Route    string `json:"route,omitempty"`
+	Upstream string `json:"upstream,omitempty"`
 	// Strategy is overlap or replace, StrategyReason why, as half a sentence.
 	Strategy       string      `json:"strategy,omitempty"`
 	StrategyReason string      `json:"strategyReason,omitempty"`
