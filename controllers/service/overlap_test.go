@@ -245,6 +245,12 @@ var _ = Describe("overlapping releases", func() {
 		Expect(st.Serving.StorePath).To(Equal(s.Artifact.StorePath))
 		Expect(st.Health).To(Equal(v1.Healthy))
 		Expect(st.Verdicts[0].Result).To(Equal(v1.VerdictSoaked))
+		Expect(st.State).To(Equal(v1.Stalled))
+		Expect(st.Reason).To(Equal("NotWellAgain"))
+		g.Programs[s.Artifact.StorePath] = fake.Program{}
+		_ = g.drive("web", 600*second)
+		g.settle("web")
+		g.expectServing("web", s)
 	})
 
 	It("go back to an older one without a gap, and the way back from there is the newest that was good", func() {
@@ -300,8 +306,9 @@ var _ = Describe("overlapping releases", func() {
 		old := settled("v1")
 		renamed := g.overlap("site", "v1", 8080)
 		renamed.HTTP.Domain = old.HTTP.Domain
+		var asked []Place
 		g.r.successor = func(p Place) string {
-			Expect(p).To(Equal(Place{Service: "web", Route: "web.example.com/", Port: 8080}))
+			asked = append(asked, p)
 			if g.states["site"].Upstream == "" {
 				return "site"
 			}
@@ -317,6 +324,7 @@ var _ = Describe("overlapping releases", func() {
 		}
 		g.settle("site")
 		g.expectServing("site", renamed)
+		Expect(asked[0]).To(Equal(Place{Service: "web", Route: "web.example.com/", Port: 8080}))
 		Expect(g.states).NotTo(HaveKey("web"))
 		Expect(g.Unit("site", v1.Standby)).To(BeNil())
 	})

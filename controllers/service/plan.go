@@ -133,6 +133,9 @@ func (s *Scope) caresForKeep(preparing bool) bool {
 		return false
 	}
 	if s.overlaps() {
+		if s.well(v1.Primary) && !s.runs(v1.Primary, s.Keep.name) {
+			return false // somebody changed the pointer, and what runs serves
+		}
 		return preparing || !(s.fit(v1.Standby) && s.soaked(s.instance()))
 	}
 	return preparing

@@ -29,7 +29,7 @@ func (h stepHealth) Done(s *Scope) bool {
 		return true
 	}
 	if s.soaked(s.instance()) {
-		return s.Facts.of(h.slot).Probe.OK || h.slot == v1.Primary && !s.coming(h.slot)
+		return s.Facts.of(h.slot).Probe.OK || !h.replaces(s) && !s.coming(h.slot)
 	}
 	return s.mind(h.slot).good >= s.health().Rise
 }
@@ -75,15 +75,15 @@ func probed(p providers.ProbeResult) string {
 }
 
 // Run only waits: the probe is an observation, and was made with the others.
-func (h stepHealth) Run(_ context.Context, s *Scope) (reconcile.Result, error) {
+func (h stepHealth) Run(ctx context.Context, s *Scope) (reconcile.Result, error) {
 	f := s.Facts.of(h.slot)
 	unwell := s.mind(h.slot).unwellFor(s.instance(), s.Now)
 	deadline := time.Duration(s.health().Deadline)
 	switch {
 	case f.ProbeErr != nil:
 		return reconcile.Result{}, f.ProbeErr
-	case s.soaked(s.instance()) && unwell >= deadline && h.slot == v1.Standby:
-		return reconcile.Result{}, h.notAgain(s, deadline)
+	case s.soaked(s.instance()) && unwell >= deadline && h.replaces(s):
+		return reconcile.Result{}, h.again(ctx, s, deadline)
 	case s.soaked(s.instance()) && unwell >= deadline:
 		return reconcile.Result{RequeueAfter: unwellRecheck}, nil
 	case !s.soaked(s.instance()) && f.Probe.Reason == portTaken:
@@ -92,14 +92,23 @@ func (h stepHealth) Run(_ context.Context, s *Scope) (reconcile.Result, error) {
 	return reconcile.Result{RequeueAfter: patience(f.Probe.OK, unwell, time.Duration(s.health().Interval))}, nil
 }
 
-// notAgain is for a good release that people go back to and that is not well any more.
-// It is not judged once more; what serves goes on.
-func (h stepHealth) notAgain(s *Scope, deadline time.Duration) error {
-	return &providers.Fault{
-		Reason: "NotWellAgain",
-		Message: fmt.Sprintf("%s was good before and has not been well for %s now: %s; what serves goes on; look at `deployerctl logs %s`",
-			s.Target.Instance.Revision, deadline, h.Why(s), s.Name),
+// replaces reports whether requests go to the other slot until this one is well: then
+// there is time, and no reason to make do with less.
+func (h stepHealth) replaces(s *Scope) bool { return s.live() == otherSlot(h.slot) }
+
+// again starts a good release once more that does not get well where it is to be. It is
+// not judged, what serves goes on, and the error makes the next try come later and later.
+func (h stepHealth) again(ctx context.Context, s *Scope, deadline time.Duration) error {
+	why := h.Why(s)
+	err := s.host.Units.Start(ctx, s.Name, h.slot)
+	if err == nil {
+		s.mind(h.slot).noteStart(s.instance(), s.Now)
 	}
+	return together(&providers.Fault{
+		Reason: "NotWellAgain",
+		Message: fmt.Sprintf("%s was good before and has not been well in the %s slot for %s: %s; the other slot serves; look at `deployerctl logs %s`",
+			s.Target.Instance.Revision, h.slot, deadline, why, s.Name),
+	}, err)
 }
 
 // patience is short just after a start, so that a quick program is not kept waiting.
