@@ -22,6 +22,9 @@ type Options struct {
 	HostName string
 	// Desired gives what the manifest in force wants of a name here.
 	Desired func(name string) v1.Assignment
+	// Held gives the hold of this host on a service, beside that of the manifest; nil for
+	// none.
+	Held func(service string) *v1.Hold
 	// Report takes the service's state when it changed; Gone is told, once, that nothing is
 	// left of a service that was reported.
 	Report func(name string, state v1.ServiceState)

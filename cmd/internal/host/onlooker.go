@@ -24,4 +24,4 @@ func (onlooker) SaveManifest(context.Context, []byte) error        { return nil 
 func (onlooker) RaiseFloor(context.Context, providers.Floor) error { return nil }
 
 func (onlooker) SaveDeployment(context.Context, v1.Deployment) error { return nil }
-func (onlooker) SaveHold(context.Context, string, *v1.Hold) error   { return nil }
+func (onlooker) SaveHold(context.Context, string, *v1.Hold) error    { return nil }
