@@ -86,7 +86,7 @@ func (s *Set) Hold(ctx context.Context, service string, h v1.Hold) (before *v1.H
 	}
 	now := s.options.Now()
 	if err := h.Check(); err != nil {
-		return nil, &providers.Fault{Reason: "HoldInvalid", Message: "the hold is not valid: " + err.Error(), Err: err}
+		return nil, &providers.Fault{Reason: "HoldInvalid", Message: "the hold is not valid: " + err.Error()}
 	}
 	if !h.InForce(now) {
 		return nil, &providers.Fault{Reason: "HoldInvalid", Message: fmt.Sprintf("the hold would be over already: it ends %s", tell.When(*h.Until, now))}

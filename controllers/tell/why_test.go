@@ -30,7 +30,7 @@ var _ = Describe("why", func() {
 	},
 		Entry(nil, "rolled-back-exited", "exit status 3", "panic: no database at DATABASE_URL", "nothing is down", "deployerctl retry web"),
 		Entry(nil, "rolled-back-deadline", "did not get well in time", "500 Internal Server Error", "migration 17 is missing"),
-		Entry(nil, "rolled-back-flapping", "ill again", "signal SEGV"),
+		Entry(nil, "rolled-back-flapping", "did not stay so", "signal SEGV"),
 		Entry(nil, "rolled-back-exec-check", "bin/check", "queue unreachable"),
 		Entry(nil, "rolled-back-not-executable", "cannot be executed"),
 		Entry(nil, "rolled-back-never-ready", "did not tell systemd in time"),
