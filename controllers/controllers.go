@@ -36,6 +36,7 @@ type Options struct {
 	Metrics reconcile.Metrics
 	OnStep  func(step string, took time.Duration, err error)
 	Logger  logr.Logger
+	Now     func() time.Time
 }
 
 // Set is all that runs on a host.
@@ -46,6 +47,7 @@ type Set struct {
 	Engine   *reconcile.Controller
 
 	options Options
+	holds   holds
 	// stale is whether the manifest was, at the last look.
 	stale atomic.Bool
 }
@@ -55,7 +57,10 @@ const passTimeout = 45 * time.Minute
 
 // New wires everything. Nothing runs yet.
 func New(o Options) *Set {
-	s := &Set{options: o}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	s := &Set{options: o, holds: holds{store: o.Host.Holds}}
 
 	s.Board = report.New(report.Options{Host: o.HostName, Daemon: o.Version, States: o.Host.States})
 
@@ -65,7 +70,7 @@ func New(o Options) *Set {
 	})
 
 	s.Services = service.New(service.Options{
-		Host: o.Host, HostName: o.HostName, Desired: s.Source.Lookup, OnStep: o.OnStep,
+		Host: o.Host, HostName: o.HostName, Desired: s.Source.Lookup, Held: s.held, OnStep: o.OnStep,
 		Successor: s.successor,
 		Report: s.Board.Service, Gone: s.Board.Gone,
 	})
@@ -77,10 +82,10 @@ func New(o Options) *Set {
 	return s
 }
 
-// Load puts the manifest that the last daemon obeyed in force, and tells of it: the first
-// answer of the store may take its time.
+// Load puts the manifest that the last daemon obeyed in force, with the holds of this host,
+// and tells of it: the first answer of the store may take its time.
 func (s *Set) Load(ctx context.Context) error {
-	err := s.Source.Load(ctx)
+	err := errors.Join(s.holds.load(ctx), s.Source.Load(ctx))
 	status, _ := s.Source.Status()
 	s.manifestChanged(status)
 	for _, name := range s.names(ctx) {
@@ -159,9 +164,16 @@ func (s *Set) settle(ctx context.Context, name string) error {
 	}
 }
 
+// Plan is what the next pass of a service would do, and why its releases are changed in
+// the way they are.
+type Plan struct {
+	service.Plan
+	StrategyReason string `json:"strategyReason,omitempty"`
+}
+
 // Plan tells what the next pass of each service would do.
-func (s *Set) Plan(ctx context.Context, only string) ([]service.Plan, error) {
-	var plans []service.Plan
+func (s *Set) Plan(ctx context.Context, only string) ([]Plan, error) {
+	var plans []Plan
 	var problems []error
 	for _, name := range s.names(ctx) {
 		if only != "" && name != only {
@@ -175,7 +187,7 @@ func (s *Set) Plan(ctx context.Context, only string) ([]service.Plan, error) {
 		if p.State == v1.Removing && len(p.Steps) == 0 {
 			continue // removed long ago, or never here
 		}
-		plans = append(plans, p)
+		plans = append(plans, Plan{Plan: p, StrategyReason: s.Source.Lookup(name).StrategyReason})
 	}
 	return plans, errors.Join(problems...)
 }

@@ -16,6 +16,7 @@ import (
 	v1 "deployer/api/v1"
 	"deployer/cmd/internal/cli"
 	"deployer/cmd/internal/control"
+	"deployer/providers"
 )
 
 func TestDeployerctl(t *testing.T) {
@@ -33,6 +34,8 @@ func daemon(answers map[string]any) (socket string) {
 		if !ok {
 			w.WriteHeader(http.StatusInternalServerError)
 			answer = control.ErrorAnswer{Error: "no answer for " + r.URL.Path}
+		} else if _, refused := answer.(control.ErrorAnswer); refused {
+			w.WriteHeader(http.StatusInternalServerError)
 		}
 		_ = json.NewEncoder(w).Encode(answer)
 	})}
@@ -43,7 +46,15 @@ func daemon(answers map[string]any) (socket string) {
 
 // run runs the command and gives its exit code and what it printed.
 func run(socket string, args ...string) (code int, stdout, stderr string) {
-	c := command()
+	return runIn(GinkgoT().TempDir(), socket, args...)
+}
+
+// runIn also says where the daemon's files are.
+func runIn(dir, socket string, args ...string) (code int, stdout, stderr string) {
+	a := newApp()
+	a.paths = func() providers.Paths { return providers.Paths{StateDir: dir} }
+	a.who = func() string { return "ann@biz" }
+	c := a.command()
 	var out, errOut bytes.Buffer
 	c.SetOut(&out)
 	c.SetErr(&errOut)
@@ -82,6 +93,10 @@ var _ = Describe("status", func() {
 			change(func(s *v1.ServiceState) { s.Sync = v1.OutOfSync }), change(func(s *v1.ServiceState) { s.State, s.Sync = v1.Unlisted, v1.SyncUnknown })),
 		Entry("failed before unknown", cli.ExitFailed,
 			change(func(s *v1.ServiceState) { s.Sync = v1.SyncUnknown }), change(func(s *v1.ServiceState) { s.State = v1.Stalled })),
+		Entry("rolled back, though the last good one serves", cli.ExitFailed, change(func(s *v1.ServiceState) {
+			s.State, s.Sync, s.Health, s.Reason = v1.Stalled, v1.OutOfSync, v1.Healthy, "RolledBack"
+		})),
+		Entry("on its way back", cli.ExitDifferent, change(func(s *v1.ServiceState) { s.State, s.Sync = v1.Reverting, v1.OutOfSync })),
 		Entry("degraded", cli.ExitFailed, change(func(s *v1.ServiceState) { s.Health = v1.Degraded })),
 	)
 
@@ -186,7 +201,8 @@ var _ = Describe("without a daemon", func() {
 		Expect(code).To(Equal(cli.ExitError))
 		Expect(stderr).To(ContainSubstring("systemctl start biz-deployer"))
 	},
-		Entry(nil, "sync"), Entry(nil, "adopt"),
+		Entry(nil, "sync"), Entry(nil, "adopt"), Entry(nil, "retry", "web"), Entry(nil, "unhold", "web"),
+		Entry(nil, "hold", "web", "--reason", "load test"),
 	)
 })
 

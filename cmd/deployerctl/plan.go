@@ -13,7 +13,6 @@ import (
 	"deployer/cmd/internal/host"
 	"deployer/cmd/internal/hostconfig"
 	"deployer/controllers"
-	"deployer/controllers/service"
 )
 
 func (a *app) planCommand() *cobra.Command {
@@ -43,7 +42,7 @@ the manifest. It changes nothing. With the daemon down it makes the observation 
 				return cli.Exit(cli.ExitUnknown, fmt.Errorf("no service %s is known on this host; `deployerctl status` lists them", only))
 			}
 			if answer.Plans == nil {
-				answer.Plans = []service.Plan{} // [] for programs, never null
+				answer.Plans = []controllers.Plan{} // [] for programs, never null
 			}
 			if err := cli.Print(c.OutOrStdout(), format, answer.Plans, func(w io.Writer) error { return printPlans(w, answer.Plans) }); err != nil {
 				return err
@@ -74,7 +73,7 @@ func (a *app) planWithoutDaemon(ctx context.Context, only string) (control.PlanA
 	}
 	defer h.Close()
 	set := controllers.New(controllers.Options{Host: h.Host, HostName: h.Name, Repository: h.Repository, Version: cli.Version})
-	if err := set.Source.Load(ctx); err != nil {
+	if err := set.Load(ctx); err != nil {
 		return control.PlanAnswer{}, err
 	}
 	_, lookErr := set.Source.Sync(ctx)
@@ -86,7 +85,7 @@ func (a *app) planWithoutDaemon(ctx context.Context, only string) (control.PlanA
 	return answer, nil
 }
 
-func anyStep(plans []service.Plan) bool {
+func anyStep(plans []controllers.Plan) bool {
 	for _, p := range plans {
 		if len(p.Steps) > 0 {
 			return true
@@ -95,7 +94,7 @@ func anyStep(plans []service.Plan) bool {
 	return false
 }
 
-func printPlans(w io.Writer, plans []service.Plan) error {
+func printPlans(w io.Writer, plans []controllers.Plan) error {
 	if len(plans) == 0 {
 		fmt.Fprintln(w, "no services, and nothing to do")
 	}
@@ -106,6 +105,9 @@ func printPlans(w io.Writer, plans []service.Plan) error {
 		}
 		if p.Serving != nil {
 			fmt.Fprintf(w, "  serving  %s\n", target(*p.Serving))
+		}
+		if text := strategy(p.Strategy, p.StrategyReason); text != "" {
+			fmt.Fprintf(w, "  strategy %s\n", text)
 		}
 		if p.Blocked != "" {
 			fmt.Fprintf(w, "  blocked  %s\n", p.Blocked)

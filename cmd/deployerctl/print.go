@@ -9,6 +9,7 @@ import (
 
 	v1 "deployer/api/v1"
 	"deployer/cmd/internal/cli"
+	"deployer/controllers/tell"
 )
 
 func printHost(w io.Writer, state seen) error {
@@ -57,13 +58,21 @@ func printHead(w io.Writer, state seen) {
 // reason is empty for a service that is as wanted.
 func reason(s v1.ServiceState) string {
 	if s.State == v1.Settled && s.Sync == v1.Synced && s.Health == v1.Healthy {
-		return ""
+		if s.Healed == nil {
+			return ""
+		}
+		return shortened(tell.Healed(*s.Healed, time.Now()))
 	}
-	const widest = 100
 	text := s.Reason
 	if s.Message != "" {
 		text += ": " + s.Message
 	}
+	return shortened(text)
+}
+
+// shortened is for a column of a table.
+func shortened(text string) string {
+	const widest = 100
 	text = strings.ReplaceAll(text, "\n", " ")
 	if len([]rune(text)) > widest {
 		text = string([]rune(text)[:widest-1]) + "…"
@@ -90,15 +99,49 @@ func printService(w io.Writer, state seen, s v1.ServiceState) error {
 	line("serving", target(s.Serving))
 	line("route", s.Route)
 	line("upstream", s.Upstream)
-	line("strategy", s.Strategy)
+	line("strategy", strategy(s.Strategy, s.StrategyReason))
+	if s.Hold != nil {
+		line("hold", tell.Hold(*s.Hold, time.Now()))
+	}
+	if s.Healed != nil {
+		line("healed", strings.TrimPrefix(tell.Healed(*s.Healed, time.Now()), "healed "))
+	}
 	for _, slot := range []v1.Slot{v1.Primary, v1.Standby} {
 		if u, ok := s.Slots[slot]; ok {
 			line(string(slot), slotLine(u))
 		}
 	}
 	printConditions(w, s.Conditions)
+	printVerdicts(w, s.Verdicts)
 	printEvidence(w, s)
+	if serviceCode(s) == cli.ExitFailed {
+		fmt.Fprintf(w, "\n`deployerctl why %s` tells how it came to that, and what to do\n", s.Name)
+	}
 	return nil
+}
+
+func strategy(name, reason string) string {
+	if name != "" && reason != "" {
+		return name + ", for " + reason
+	}
+	return name
+}
+
+// printVerdicts lists what was judged and still has a release directory.
+func printVerdicts(w io.Writer, verdicts []v1.Verdict) {
+	if len(verdicts) == 0 {
+		return
+	}
+	fmt.Fprintln(w)
+	t := cli.NewTable(w, "instance", "verdict", "since", "reason")
+	for _, v := range verdicts {
+		text := v.Reason
+		if v.Result == v1.VerdictBad && v.Message != "" {
+			text += ": " + v.Message
+		}
+		t.AppendRow([]any{v.Instance, v.Result, ago(v.At), shortened(text)})
+	}
+	t.Render()
 }
 
 func printConditions(w io.Writer, conditions []v1.Condition) {
@@ -140,9 +183,10 @@ func printEvidence(w io.Writer, s v1.ServiceState) {
 	if e.ProbeURL != "" {
 		fmt.Fprintf(w, "  probe      %s: %s\n", e.ProbeURL, e.ProbeAnswer)
 	}
+	const most = 20
 	if len(e.Log) > 0 {
 		fmt.Fprintf(w, "  its last log lines (`deployerctl logs %s` shows more):\n", s.Name)
-		for _, l := range e.Log {
+		for _, l := range e.Log[max(0, len(e.Log)-most):] {
 			fmt.Fprintln(w, "    "+l)
 		}
 	}

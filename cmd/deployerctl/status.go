@@ -12,9 +12,6 @@ import (
 
 	v1 "deployer/api/v1"
 	"deployer/cmd/internal/cli"
-	"deployer/cmd/internal/control"
-	"deployer/cmd/internal/hostconfig"
-	"deployer/providers"
 	"deployer/providers/statefile"
 )
 
@@ -91,7 +88,7 @@ func (a *app) look(ctx context.Context) (seen, error) {
 	if err == nil {
 		return seen{HostState: state, live: true}, nil
 	}
-	if !errors.Is(err, control.ErrNotRunning) && !errors.Is(err, os.ErrPermission) {
+	if !unanswered(err) {
 		return seen{}, err
 	}
 	old, loadErr := statefile.NewReader(a.paths()).LoadState(ctx)
@@ -99,15 +96,6 @@ func (a *app) look(ctx context.Context) (seen, error) {
 		return seen{}, cli.Exit(cli.ExitUnknown, err)
 	}
 	return seen{HostState: old, refused: errors.Is(err, os.ErrPermission)}, nil
-}
-
-// paths are of the configuration, or the usual ones when it cannot be read.
-func (a *app) paths() providers.Paths {
-	config, err := hostconfig.Load(a.config)
-	if err != nil {
-		return hostconfig.Default().Paths()
-	}
-	return config.Paths()
 }
 
 // codeOf is the worst of what was shown; it prints nothing.

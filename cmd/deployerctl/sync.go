@@ -36,7 +36,7 @@ instead of within the next seconds. With --wait it ends when every service is as
 			if !wait {
 				return nil
 			}
-			return a.waitSettled(c.Context(), c.OutOrStdout(), timeout)
+			return a.waitSettled(c.Context(), c.OutOrStdout(), waiting{timeout: timeout})
 		},
 	}
 	c.Flags().BoolVar(&wait, "wait", false, "wait until every service is as wanted or has failed")
@@ -44,9 +44,15 @@ instead of within the next seconds. With --wait it ends when every service is as
 	return c
 }
 
+// waiting says for what: one service, or all when it is empty.
+type waiting struct {
+	service string
+	timeout time.Duration
+}
+
 // waitSettled tells each change of a service once, and ends with the worst state.
-func (a *app) waitSettled(ctx context.Context, w io.Writer, timeout time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+func (a *app) waitSettled(ctx context.Context, w io.Writer, o waiting) error {
+	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
 	told := map[string]string{}
 	began := time.Now()
@@ -62,13 +68,16 @@ func (a *app) waitSettled(ctx context.Context, w io.Writer, timeout time.Duratio
 		}
 		code := cli.ExitOK
 		for _, s := range state.Services {
+			if o.service != "" && s.Name != o.service {
+				continue
+			}
 			tellChange(w, told, s)
 			code = worse(code, waitCode(s))
 		}
 		if code == cli.ExitDifferent || code != cli.ExitOK && time.Since(began) < firstPasses {
 			continue
 		}
-		if code == cli.ExitOK && a.nothingLeft(ctx) {
+		if code == cli.ExitOK && a.nothingLeft(ctx, o.service) {
 			return nil
 		}
 		if code == cli.ExitOK {
@@ -84,16 +93,19 @@ const firstPasses = 2 * time.Second
 
 // nothingLeft makes sure: the status may be older than the manifest, while a service waits
 // for its turn; a plan is looked up on the host itself.
-func (a *app) nothingLeft(ctx context.Context) bool {
-	answer, err := a.client.Plan(ctx, "")
+func (a *app) nothingLeft(ctx context.Context, service string) bool {
+	answer, err := a.client.Plan(ctx, service)
 	return err == nil && answer.Problem == "" && !anyStep(answer.Plans)
 }
 
 // waitCode takes a service that nothing is going to change for an answer: one that the
 // manifest does not mention is no reason to wait.
 func waitCode(s v1.ServiceState) int {
-	if s.State == v1.Unlisted {
+	switch s.State {
+	case v1.Unlisted:
 		return cli.ExitOK
+	case v1.Reverting:
+		return cli.ExitDifferent // how that ends is not known yet
 	}
 	return serviceCode(s)
 }

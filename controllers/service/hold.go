@@ -14,7 +14,7 @@ import (
 // themselves.
 func (r *Reconciler) chooseHold(s *Scope) {
 	for _, h := range [...]*v1.Hold{s.Assignment.Service.Hold, r.heldHere(s.Name)} {
-		if s.Hold == nil && h != nil && inForce(h, s.Now) {
+		if s.Hold == nil && h.InForce(s.Now) {
 			s.Hold = h
 		}
 	}

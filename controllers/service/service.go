@@ -22,7 +22,8 @@ type Options struct {
 	HostName string
 	// Desired gives what the manifest in force wants of a name here.
 	Desired func(name string) v1.Assignment
-	// Held gives the hold that was set on this host; nil for none.
+	// Held gives the hold of this host on a service, beside that of the manifest; nil for
+	// none.
 	Held func(service string) *v1.Hold
 	// Successor names the service that takes the place of one that goes, until that one
 	// serves; empty when there is none.

@@ -73,6 +73,7 @@ func rules() []rule {
 		kind("report"),
 		kind("service"),
 		kind("sweep"),
+		kind("tell"),
 		{
 			dir: "cmd/...",
 			may: []string{"..."},

@@ -18,6 +18,8 @@ type Everything struct {
 	Prober   func() ProberHost
 	Ports    func() PortsHost
 	States   func() providers.States
+	History  func() providers.History
+	Holds    func() providers.Holds
 }
 
 // Host registers the specs of all interfaces. Call it at the top of a test file.
@@ -31,5 +33,7 @@ func Host(e Everything) bool {
 	Describe("providers.Prober", func() { Prober(e.Prober) })
 	Describe("providers.Ports", func() { Ports(e.Ports) })
 	Describe("providers.States", func() { States(e.States) })
+	Describe("providers.History", func() { History(e.History) })
+	Describe("providers.Holds", func() { Holds(e.Holds) })
 	return true
 }

@@ -25,6 +25,8 @@ var _ = conformance.Host(conformance.Everything{
 	Prober:   proberHost,
 	Ports:    portsHost,
 	States:   func() providers.States { return fake.New().Host().States },
+	History:  func() providers.History { return fake.New().Host().History },
+	Holds:    func() providers.Holds { return fake.New().Host().Holds },
 })
 
 // onlyStore gives the same store each time: the specs of races want handles on one.

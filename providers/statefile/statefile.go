@@ -1,5 +1,5 @@
 // Package statefile is the daemon's own memory on disk: state.json, the last manifest,
-// events, the generation floor and the pinned host name. None of it is proof of anything
+// events, deployments, holds, the generation floor and the pinned host name. None of it is proof of anything
 // on the host, and losing it restarts nothing. Nothing in it, however damaged, is a
 // reason not to start: what cannot be read is moved aside.
 package statefile
@@ -25,6 +25,7 @@ const (
 	fileEvents   = "events.jsonl"
 	fileFloor    = "floor.json"
 	fileHostName = "hostname"
+	fileHolds    = "holds.json"
 	fileLock     = "lock"
 )
 
@@ -43,18 +44,25 @@ type Options struct {
 	EventsPerService, Events int
 }
 
-// Files is providers.States of the one daemon of a host.
+// Files is providers.States, History and Holds of the one daemon of a host.
 type Files struct {
 	Reader
 	now  func() time.Time
 	root *os.Root
 	lock *os.File
 	// mu keeps writers of this process apart; the lock file those of others.
-	mu     sync.Mutex
-	events eventFile
+	mu      sync.Mutex
+	events  eventFile
+	history history
+	// holding keeps the reading of the holds and their writing together.
+	holding sync.Mutex
 }
 
-var _ providers.States = (*Files)(nil)
+var (
+	_ providers.States  = (*Files)(nil)
+	_ providers.History = (*Files)(nil)
+	_ providers.Holds   = (*Files)(nil)
+)
 
 // Open makes the state directory when needed and locks it for this process. While
 // another one has it: a *providers.Fault with reason AlreadyRunning that names its pid.
@@ -81,7 +89,7 @@ func Open(o Options) (*Files, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("opening the state directory: %w", err), lock.Close())
 	}
-	f := &Files{Reader: Reader{dir: dir}, now: o.Now, root: root, lock: lock}
+	f := &Files{Reader: Reader{dir: dir}, now: o.Now, root: root, lock: lock, history: history{lines: map[string]int{}}}
 	f.events = eventFile{perService: o.EventsPerService, total: o.Events}
 	return f, nil
 }

@@ -56,6 +56,8 @@ func names(dir string) []string {
 
 var _ = Describe("the conformance of the state files", func() {
 	conformance.States(func() providers.States { return open(GinkgoT().TempDir()) })
+	conformance.History(func() providers.History { return open(GinkgoT().TempDir()) })
+	conformance.Holds(func() providers.Holds { return open(GinkgoT().TempDir()) })
 })
 
 var _ = Describe("state files", func() {
@@ -149,7 +151,7 @@ var _ = Describe("state files", func() {
 		Expect(err).NotTo(HaveOccurred())
 		files := map[string]string{
 			"state.json": string(whole), "manifest.json": `{"manifest":{}}`, "floor.json": `{"lineage":"abc","generation":41}`,
-			"hostname": "biz\n", "events.jsonl": `{"service":"web","reason":"Started","type":"Normal"}` + "\n",
+			"hostname": "biz\n", "holds.json": `{"web":{"owner":"ann","forever":true}}`, "events.jsonl": `{"service":"web","reason":"Started","type":"Normal"}` + "\n",
 		}
 		random := rand.New(rand.NewPCG(24, 1000))
 		for n := range 1000 {
@@ -237,6 +239,9 @@ func expectReading(ctx context.Context, f *statefile.Files) {
 	_, err = f.Floor(ctx)
 	Expect(err).NotTo(HaveOccurred())
 	Expect(f.HostName(ctx, "biz")).NotTo(BeEmpty())
+	if _, err := f.Holds(ctx); err != nil {
+		Expect(err).To(MatchError(providers.ErrNotFound))
+	}
 }
 
 func expectWriting(ctx context.Context, f *statefile.Files) {

@@ -1,16 +1,19 @@
 package control
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
 
 	v1 "deployer/api/v1"
+	"deployer/providers"
 )
 
 // ErrNotRunning means that no daemon serves the socket.
@@ -32,31 +35,40 @@ func NewClient(socket string) *Client {
 
 // Status asks for the state of the host.
 func (c *Client) Status(ctx context.Context) (out v1.HostState, err error) {
-	return out, c.ask(ctx, http.MethodGet, PathStatus, nil, &out)
+	return out, c.ask(ctx, http.MethodGet, PathStatus, nil, nil, &out)
 }
 
 // Plan asks what the next pass would do; an empty service asks about all.
 func (c *Client) Plan(ctx context.Context, service string) (out PlanAnswer, err error) {
-	return out, c.ask(ctx, http.MethodGet, PathPlan, url.Values{"service": {service}}, &out)
+	return out, c.ask(ctx, http.MethodGet, PathPlan, url.Values{"service": {service}}, nil, &out)
 }
 
 // Sync makes the daemon look at the manifest now.
 func (c *Client) Sync(ctx context.Context) (out SyncAnswer, err error) {
-	return out, c.ask(ctx, http.MethodPost, PathSync, nil, &out)
+	return out, c.ask(ctx, http.MethodPost, PathSync, nil, nil, &out)
 }
 
 // Adopt makes the daemon obey the lineage that the store has.
 func (c *Client) Adopt(ctx context.Context) (out AdoptAnswer, err error) {
-	return out, c.ask(ctx, http.MethodPost, PathAdopt, nil, &out)
+	return out, c.ask(ctx, http.MethodPost, PathAdopt, nil, nil, &out)
 }
 
 // Events asks for the events of a service, or of all.
 func (c *Client) Events(ctx context.Context, service string) (out EventsAnswer, err error) {
-	return out, c.ask(ctx, http.MethodGet, PathEvents, url.Values{"service": {service}}, &out)
+	return out, c.ask(ctx, http.MethodGet, PathEvents, url.Values{"service": {service}}, nil, &out)
 }
 
-func (c *Client) ask(ctx context.Context, method, path string, query url.Values, out any) error {
-	request, err := http.NewRequestWithContext(ctx, method, "http://deployer"+path+"?"+query.Encode(), nil)
+// ask puts a question, with a body when in is not nil.
+func (c *Client) ask(ctx context.Context, method, path string, query url.Values, in, out any) error {
+	var body io.Reader
+	if in != nil {
+		data, err := json.Marshal(in)
+		if err != nil {
+			return err
+		}
+		body = bytes.NewReader(data)
+	}
+	request, err := http.NewRequestWithContext(ctx, method, "http://deployer"+path+"?"+query.Encode(), body)
 	if err != nil {
 		return err
 	}
@@ -73,14 +85,22 @@ func (c *Client) ask(ctx context.Context, method, path string, query url.Values,
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		var answer ErrorAnswer
-		if err := json.NewDecoder(response.Body).Decode(&answer); err != nil || answer.Error == "" {
-			return fmt.Errorf("the daemon answers %s", response.Status)
-		}
-		return errors.New(answer.Error)
+		return refusal(response)
 	}
 	if err := json.NewDecoder(response.Body).Decode(out); err != nil {
 		return fmt.Errorf("reading the daemon's answer: %w", err)
 	}
 	return nil
+}
+
+// refusal is the daemon's own sentence, with its reason.
+func refusal(response *http.Response) error {
+	var answer ErrorAnswer
+	switch err := json.NewDecoder(response.Body).Decode(&answer); {
+	case err == nil && answer.Error != "":
+		return &providers.Fault{Reason: answer.Reason, Message: answer.Error}
+	case response.StatusCode == http.StatusNotFound:
+		return errors.New("the daemon that runs is older than this command and does not know it: `systemctl restart biz-deployer` starts the installed one")
+	}
+	return fmt.Errorf("the daemon answers %s", response.Status)
 }

@@ -4,7 +4,7 @@ package control
 
 import (
 	"deployer/api/v1"
-	"deployer/controllers/service"
+	"deployer/controllers"
 )
 
 // Socket is where the daemon serves.
@@ -17,6 +17,11 @@ const (
 	PathSync    = "/v1/sync"
 	PathAdopt   = "/v1/adopt"
 	PathEvents  = "/v1/events"
+	PathRetry   = "/v1/retry"
+	PathHold    = "/v1/hold"
+	PathUnhold  = "/v1/unhold"
+	PathHistory = "/v1/history"
+	PathWhy     = "/v1/why"
 	PathMetrics = "/metrics"
 )
 
@@ -29,7 +34,7 @@ type SyncAnswer struct {
 
 // PlanAnswer is what the next passes would do.
 type PlanAnswer struct {
-	Plans   []service.Plan `json:"plans"`
+	Plans   []controllers.Plan `json:"plans"`
 	Problem string         `json:"problem,omitempty"`
 }
 
@@ -42,6 +47,21 @@ type AdoptAnswer struct {
 // EventsAnswer has events, oldest first.
 type EventsAnswer struct {
 	Events []v1.Event `json:"events"`
+}
+
+// RetryAnswer has the verdict that was taken back.
+type RetryAnswer struct {
+	Verdict v1.Verdict `json:"verdict"`
+}
+
+// HoldAnswer has the hold of this host that the new one takes the place of, if any.
+type HoldAnswer struct {
+	Before *v1.Hold `json:"before,omitempty"`
+}
+
+// HistoryAnswer has deployments, newest first.
+type HistoryAnswer struct {
+	Deployments []v1.Deployment `json:"deployments"`
 }
 
 // ErrorAnswer is the body of every answer that is not 200.

@@ -52,6 +52,11 @@ func (s *Server) handler() http.Handler {
 	handle(mux, "POST "+PathSync, s.sync)
 	handle(mux, "POST "+PathAdopt, s.adopt)
 	handle(mux, "GET "+PathEvents, s.events)
+	handle(mux, "POST "+PathRetry, s.retry)
+	handle(mux, "POST "+PathHold, s.hold)
+	handle(mux, "POST "+PathUnhold, s.unhold)
+	handle(mux, "GET "+PathHistory, s.history)
+	handle(mux, "GET "+PathWhy, s.why)
 	return mux
 }
 

@@ -71,11 +71,12 @@ func Open(ctx context.Context, c hostconfig.Config, o Options) (*Handle, error) 
 
 func (h *Handle) openState(paths providers.Paths, o Options) (err error) {
 	if !o.Writer {
-		h.States = onlooker{statefile.NewReader(paths)}
+		look := onlooker{statefile.NewReader(paths)}
+		h.States, h.History, h.Holds = look, look, look
 		return nil
 	}
 	h.state, err = statefile.Open(statefile.Options{Paths: paths})
-	h.States = h.state
+	h.States, h.History, h.Holds = h.state, h.state, h.state
 	return err
 }
 
