@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"time"
@@ -30,9 +29,9 @@ func handler(s settings, started time.Time) http.Handler {
 			fmt.Fprintln(w, e)
 		}
 	})
-	mux.HandleFunc("/echo", func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(w, r.Body)
-	})
+	mux.HandleFunc("/echo", echoBody)
+	mux.HandleFunc("/ws", echoMessages)
+	mux.HandleFunc("/download", download)
 	mux.HandleFunc("/slow", func(w http.ResponseWriter, r *http.Request) {
 		d, err := time.ParseDuration(r.URL.Query().Get("for"))
 		if err != nil {
