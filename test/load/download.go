@@ -6,15 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"time"
-
-	"deployer/test/load/stream"
 )
-
-// downloadBytes is the length of a download: enough that no buffer on the way holds it all.
-const downloadBytes = 20 << 20
 
 // download reads one long answer, and compares every byte with what it must be.
 func (w *worker) download(ctx context.Context) (string, error) {
@@ -24,8 +18,7 @@ func (w *worker) download(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	seed := rand.Uint64()
-	path := fmt.Sprintf("/download?bytes=%d&for=%s&seed=%d", downloadBytes, w.o.DownloadFor, seed)
+	path := fmt.Sprintf("/download?bytes=%d&seconds=%.0f", w.o.DownloadBytes, w.o.DownloadFor.Seconds())
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, w.o.url(w.host, path), nil)
 	if err != nil {
 		return "", fmt.Errorf("making a request: %w", err)
@@ -44,32 +37,30 @@ func (w *worker) download(ctx context.Context) (string, error) {
 		w.good++
 		w.recorder.first()
 	}
-	if err := compare(response.Body, stream.New(seed)); err != nil {
+	if err := compare(response.Body, w.o.DownloadBytes); err != nil {
 		return "", because(ctx, err)
 	}
 	return response.Header.Get(releaseHeader), nil
 }
 
-// compare reads got to its end, and wants downloadBytes of what want gives.
-func compare(got, want io.Reader) error {
-	a, b := make([]byte, 64<<10), make([]byte, 64<<10)
+// compare reads got to its end, and wants so many bytes as they must be.
+func compare(got io.Reader, size int) error {
+	var want numbered
+	buffer := make([]byte, 64<<10)
 	began, at := time.Now(), 0
 	for {
-		n, err := got.Read(a)
-		if _, wantErr := io.ReadFull(want, b[:n]); wantErr != nil {
-			return wantErr
-		}
-		if !bytes.Equal(a[:n], b[:n]) {
+		n, err := got.Read(buffer)
+		if !bytes.Equal(buffer[:n], want.next(n)) {
 			return fmt.Errorf("wrong bytes between %d and %d", at, at+n)
 		}
 		at += n
 		switch {
-		case errors.Is(err, io.EOF) && at == downloadBytes:
+		case errors.Is(err, io.EOF) && at == size:
 			return nil
 		case err != nil:
-			return fmt.Errorf("truncated after %d of %d bytes and %s: %w", at, downloadBytes, time.Since(began).Round(time.Millisecond), err)
-		case at > downloadBytes:
-			return fmt.Errorf("over %d bytes", downloadBytes)
+			return fmt.Errorf("truncated after %d of %d bytes and %s: %w", at, size, time.Since(began).Round(time.Millisecond), err)
+		case at > size:
+			return fmt.Errorf("over %d bytes", size)
 		}
 	}
 }

@@ -24,7 +24,7 @@ var _ = Describe("A load", func() {
 		s := newServer()
 		ready := make(chan struct{})
 		o := s.options(load.Full())
-		o.Ready, o.Pause, o.For = ready, 10*time.Millisecond, 4*time.Second
+		o.Ready, o.Pause, o.For, o.DownloadBytes = ready, 20*time.Millisecond, 4*time.Second, 64<<10
 		report := run(ctx, o)
 		Expect(ready).To(BeClosed())
 		Expect(report.Total().Failed).To(BeZero())

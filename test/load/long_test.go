@@ -3,7 +3,6 @@ package load_test
 import (
 	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"strconv"
 	"time"
@@ -12,7 +11,6 @@ import (
 	. "github.com/onsi/gomega"
 
 	"deployer/test/load"
-	"deployer/test/load/stream"
 )
 
 var _ = Describe("A websocket", func() {
@@ -53,12 +51,11 @@ var _ = Describe("A websocket", func() {
 })
 
 var _ = Describe("A download", func() {
-	spoilt := func(send func(w http.ResponseWriter, content io.Reader, total int64)) *server {
+	spoilt := func(send func(w http.ResponseWriter, content []byte)) *server {
 		return newServer(every(1, func(w http.ResponseWriter, r *http.Request) {
-			total, _ := strconv.ParseInt(r.URL.Query().Get("bytes"), 10, 64)
-			seed, _ := strconv.ParseUint(r.URL.Query().Get("seed"), 10, 64)
-			w.Header().Set("Content-Length", strconv.FormatInt(total, 10))
-			send(w, stream.New(seed), total)
+			content := numbered(r)
+			w.Header().Set("Content-Length", strconv.Itoa(len(content)))
+			send(w, content)
 		}))
 	}
 	fails := func(ctx context.Context, s *server, says string) {
@@ -72,24 +69,28 @@ var _ = Describe("A download", func() {
 	}
 
 	It("with one wrong byte fails", func(ctx SpecContext) {
-		s := spoilt(func(w http.ResponseWriter, content io.Reader, total int64) {
-			_, _ = io.CopyN(w, content, total/2)
-			wrong := make([]byte, 1)
-			_, _ = io.ReadFull(content, wrong)
-			wrong[0]++
-			_, _ = w.Write(wrong)
-			_, _ = io.CopyN(w, content, total-total/2-1)
+		s := spoilt(func(w http.ResponseWriter, content []byte) {
+			content[len(content)/2]++
+			_, _ = w.Write(content)
+		})
+		fails(ctx, s, `wrong bytes between \d+ and \d+`)
+	})
+
+	It("with one byte twice and one left out fails", func(ctx SpecContext) {
+		s := spoilt(func(w http.ResponseWriter, content []byte) {
+			copy(content[1000:], content[999:2000])
+			_, _ = w.Write(content)
 		})
 		fails(ctx, s, `wrong bytes between \d+ and \d+`)
 	})
 
 	It("that ends too early fails, and says where", func(ctx SpecContext) {
-		s := spoilt(func(w http.ResponseWriter, content io.Reader, total int64) {
-			_, _ = io.CopyN(w, content, total-1)
+		s := spoilt(func(w http.ResponseWriter, content []byte) {
+			_, _ = w.Write(content[:len(content)-1])
 			_ = http.NewResponseController(w).Flush()
 			drop(w, nil)
 		})
-		fails(ctx, s, fmt.Sprintf(`truncated after %d of %d bytes`, 20<<20-1, 20<<20))
+		fails(ctx, s, fmt.Sprintf(`truncated after %d of %d bytes`, 1<<20-1, 1<<20))
 	})
 })
 

@@ -76,8 +76,10 @@ type Options struct {
 	// For bounds the run in time, MaxRequests in number; 10m and 5,000,000 when left out.
 	For         time.Duration
 	MaxRequests int64
-	// DownloadFor is how long one download takes; 20s when left out.
-	DownloadFor time.Duration
+	// DownloadFor is how long one download takes, in whole seconds, and DownloadBytes its
+	// length: enough that no buffer on the way holds it all. 20s and 20 MB when left out.
+	DownloadFor   time.Duration
+	DownloadBytes int
 	// Ready, when not nil, is closed once every connection had its first good answer.
 	Ready chan<- struct{}
 	// Failures gets a line for each failure as it happens, up to MaxFailures; may be nil.
@@ -97,6 +99,9 @@ func (o *Options) setDefaults() {
 	orElse(&o.Timeout, 30*time.Second)
 	orElse(&o.For, 10*time.Minute)
 	orElse(&o.DownloadFor, 20*time.Second)
+	if o.DownloadBytes == 0 {
+		o.DownloadBytes = 20 << 20
+	}
 	if o.MaxRequests == 0 {
 		o.MaxRequests = 5_000_000
 	}

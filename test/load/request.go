@@ -4,13 +4,12 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
-
-	"deployer/test/load/stream"
 )
 
 // releaseHeader is on every answer of the test program.
@@ -31,7 +30,9 @@ func (w *worker) get(ctx context.Context, path string) (string, error) {
 // post sends up to 16 kB, and expects exactly them.
 func (w *worker) post(ctx context.Context) (string, error) {
 	sent := make([]byte, 1+rand.IntN(16<<10))
-	if _, err := io.ReadFull(stream.New(rand.Uint64()), sent); err != nil {
+	var seed [32]byte
+	binary.LittleEndian.PutUint64(seed[:], rand.Uint64())
+	if _, err := rand.NewChaCha8(seed).Read(sent); err != nil {
 		return "", fmt.Errorf("making noise: %w", err)
 	}
 	release, body, err := w.exchange(ctx, http.MethodPost, "/echo", sent)

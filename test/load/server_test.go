@@ -19,7 +19,6 @@ import (
 	. "github.com/onsi/gomega"
 
 	"deployer/test/load"
-	"deployer/test/load/stream"
 )
 
 // server speaks what targets speak, and is as bad as a spec wants.
@@ -70,10 +69,19 @@ func (s *server) answer(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *server) download(w http.ResponseWriter, r *http.Request) {
-	total, _ := strconv.ParseInt(r.URL.Query().Get("bytes"), 10, 64)
-	seed, _ := strconv.ParseUint(r.URL.Query().Get("seed"), 10, 64)
-	w.Header().Set("Content-Length", strconv.FormatInt(total, 10))
-	_, _ = io.CopyN(w, stream.New(seed), total)
+	content := numbered(r)
+	w.Header().Set("Content-Length", strconv.Itoa(len(content)))
+	_, _ = w.Write(content)
+}
+
+// numbered is what a download must consist of.
+func numbered(r *http.Request) []byte {
+	size, _ := strconv.Atoi(r.URL.Query().Get("bytes"))
+	var content []byte
+	for line := 0; len(content) < size; line++ {
+		content = fmt.Appendf(content, "%015d\n", line)
+	}
+	return content[:size]
 }
 
 func (s *server) talk(w http.ResponseWriter, r *http.Request) {
@@ -122,7 +130,7 @@ func (s *server) optionsAt(address string, mix load.Mix) load.Options {
 			return new(net.Dialer).DialContext(ctx, network, address)
 		},
 		TLS: &tls.Config{RootCAs: roots}, Failures: GinkgoWriter,
-		Pause: time.Millisecond, For: time.Second, DownloadFor: 100 * time.Millisecond,
+		Pause: time.Millisecond, For: time.Second, DownloadFor: 100 * time.Millisecond, DownloadBytes: 1 << 20,
 	}
 }
 

@@ -27,7 +27,8 @@ func TestEveryKindOfConnectionIsServed(t *testing.T) {
 		Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, network, server.Listener.Addr().String())
 		},
-		TLS: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, For: 3 * time.Second, DownloadFor: time.Second,
+		TLS: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, For: 5 * time.Second, DownloadFor: time.Second, DownloadBytes: 64 << 10,
+		Pause: 50 * time.Millisecond,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
-
-	"deployer/test/load/stream"
 )
 
 // echoBody answers what it was sent. All of it is read first: HTTP/1.1 of Go drops what is
@@ -42,28 +40,27 @@ func echoMessages(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// download sends bytes that the other end can work out, evenly over a time:
-// /download?bytes=1000000&for=20s&seed=1.
+// download sends bytes=1000000 that the other end can work out, evenly over seconds=20: lines of
+// 16 bytes, each being its own number.
 func download(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
-	total, err := strconv.ParseInt(query.Get("bytes"), 10, 64)
-	seed, seedErr := strconv.ParseUint(query.Get("seed"), 10, 64)
-	length, lengthErr := time.ParseDuration(query.Get("for"))
-	if err != nil || seedErr != nil || lengthErr != nil || total < 1 || length < 0 {
-		http.Error(w, "say bytes=1000000&for=20s&seed=1", http.StatusBadRequest)
+	total, err := strconv.Atoi(query.Get("bytes"))
+	seconds, secondsErr := strconv.Atoi(query.Get("seconds"))
+	if err != nil || secondsErr != nil || total < 1 || seconds < 0 {
+		http.Error(w, "say bytes=1000000&seconds=20", http.StatusBadRequest)
 		return
 	}
-	w.Header().Set("Content-Length", strconv.FormatInt(total, 10))
+	w.Header().Set("Content-Length", strconv.Itoa(total))
+	var content []byte
+	for line := 0; len(content) < total; line++ {
+		content = fmt.Appendf(content, "%015d\n", line)
+	}
 	const parts = 200
-	content, began := stream.New(seed), time.Now()
-	for sent, part := int64(0), int64(1); sent < total; part++ {
-		n, err := io.CopyN(w, content, max(1, min(total-sent, total/parts+1)))
-		if err != nil {
-			fmt.Printf("download: %v after %d of %d bytes\n", err, sent+n, total)
+	for i, began := 0, time.Now(); i < parts; i++ {
+		if _, err := w.Write(content[i*total/parts : (i+1)*total/parts]); err != nil {
 			return
 		}
-		sent += n
 		_ = http.NewResponseController(w).Flush()
-		time.Sleep(time.Until(began.Add(length * time.Duration(part) / parts)))
+		time.Sleep(time.Until(began.Add(time.Duration(seconds) * time.Second * time.Duration(i+1) / parts)))
 	}
 }
