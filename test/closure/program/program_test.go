@@ -3,9 +3,21 @@ package main
 import (
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"testing"
 	"time"
 )
+
+// runVariable makes the test binary the program itself.
+const runVariable = "TEST_RUN_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(runVariable) == "1" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
 
 func TestLaterSettingsWin(t *testing.T) {
 	environ := []string{"PORT=9000", "PROGRAM_RELEASE=env", "PROGRAM_START_DELAY=2s", "HOME=/root"}
@@ -23,33 +35,69 @@ func TestLaterSettingsWin(t *testing.T) {
 }
 
 func TestUnknownSettingsAreRefused(t *testing.T) {
-	for _, arg := range []string{"relaese=1", "release", "exit-code=x", "start-delay=2"} {
+	for _, arg := range []string{"relaese=1", "release", "exit-code=x", "start-delay=2", "exit-signal=SIGKILL"} {
 		if _, err := loadSettings([]string{arg}, nil); err == nil {
 			t.Errorf("%q was taken", arg)
 		}
 	}
 }
 
+// handlerOf is that of a program with these settings that started some time ago.
+func handlerOf(t *testing.T, age time.Duration, args ...string) http.Handler {
+	t.Helper()
+	s, err := loadSettings(append([]string{"release=v1"}, args...), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return handler(service{settings: s, started: time.Now().Add(-age), sockets: newWebsockets()})
+}
+
 func TestAnswers(t *testing.T) {
-	s := settings{Release: "v1", HealthStatus: 200, UnhealthyAfter: time.Minute}
-	young, old := handler(s, time.Now()), handler(s, time.Now().Add(-time.Hour))
+	good := handlerOf(t, 0)
+	tired := []string{"unhealthy-after=1m"}
+	failing := []string{"fail-after=1m"}
 	for _, c := range []struct {
 		handler http.Handler
 		path    string
 		status  int
 		body    string
 	}{
-		{young, "/", 200, "v1\n"},
-		{young, "/below/any/prefix", 200, "v1\n"},
-		{young, "/healthz", 200, "v1\n"},
-		{old, "/healthz", 503, "v1\n"},
-		{young, "/slow?for=1ms", 200, "v1\n"},
-		{young, "/slow", 400, "say for=2s\n"},
+		{good, "/", 200, "v1\n"},
+		{good, "/below/any/prefix", 200, "v1\n"},
+		{good, "/healthz", 200, "v1\n"},
+		{handlerOf(t, 0, "health-status=404"), "/healthz", 404, "v1\n"},
+		{handlerOf(t, 0, tired...), "/healthz", 200, "v1\n"},
+		{handlerOf(t, time.Hour, tired...), "/healthz", 503, "v1\n"},
+		{handlerOf(t, time.Hour, tired...), "/", 200, "v1\n"},
+		{handlerOf(t, 0, failing...), "/", 200, "v1\n"},
+		{handlerOf(t, time.Hour, failing...), "/", 500, "v1\n"},
+		{handlerOf(t, time.Hour, failing...), "/healthz", 500, "v1\n"},
+		{good, "/slow?for=1ms", 200, "v1\n"},
+		{good, "/slow", 400, "say for=2s\n"},
 	} {
 		w := httptest.NewRecorder()
 		c.handler.ServeHTTP(w, httptest.NewRequest("GET", c.path, nil))
 		if w.Code != c.status || w.Body.String() != c.body {
 			t.Errorf("GET %s: got %d %q, want %d %q", c.path, w.Code, w.Body, c.status, c.body)
 		}
+		if got := w.Header().Get("X-Release"); got != "v1" {
+			t.Errorf("GET %s: the release in the answer is %q", c.path, got)
+		}
+	}
+}
+
+func TestTheHealthAnswerCanRedirect(t *testing.T) {
+	w := httptest.NewRecorder()
+	handlerOf(t, 0, "health-redirect=/elsewhere").ServeHTTP(w, httptest.NewRequest("GET", "/healthz", nil))
+	if w.Code != 302 || w.Header().Get("Location") != "/elsewhere" {
+		t.Errorf("got %d to %q", w.Code, w.Header().Get("Location"))
+	}
+}
+
+func TestTheHealthAnswerCanBeSlow(t *testing.T) {
+	began := time.Now()
+	handlerOf(t, 0, "health-delay=50ms").ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/healthz", nil))
+	if took := time.Since(began); took < 50*time.Millisecond {
+		t.Errorf("it answered after %s", took)
 	}
 }
