@@ -108,6 +108,8 @@ type Releases interface {
 	Services(ctx context.Context) ([]string, error)
 	// Stage writes a release directory beside and renames it. Safe to repeat.
 	Stage(ctx context.Context, r StageRequest) error
+	// Reserve puts the port that a staged instance has in the standby slot on record.
+	Reserve(ctx context.Context, service, instance string, port int) error
 	// Point flips a slot's pointer by one rename. An empty instance removes it.
 	Point(ctx context.Context, service string, slot v1.Slot, instance string) error
 	// Shift moves traffic: one rename of the upstream file. Port is on 127.0.0.1.

@@ -2,7 +2,6 @@ package service
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -26,6 +25,9 @@ type digest struct {
 	upstream       string
 	domain, path   string
 	staged, soaked int
+	healed         int
+	strategy       string
+	hold           v1.Hold
 }
 
 type slotDigest struct {
@@ -37,8 +39,13 @@ func digestOf(s *Scope, j judgement) digest {
 	d := digest{
 		state: j.state, sync: j.sync, health: j.health, reason: j.reason, message: j.message,
 		generation: s.Assignment.Generation, instance: s.instance(),
-		primary: slotDigestOf(&s.Facts.Units.Primary), standby: slotDigestOf(&s.Facts.Units.Standby),
+		primary: slotDigestOf(s.unit(v1.Primary)), standby: slotDigestOf(s.unit(v1.Standby)),
 		upstream: s.Facts.Releases.Upstream, staged: len(s.Facts.Releases.Staged),
+		healed: len(s.memory.healed), strategy: s.strategy(),
+	}
+	if s.Hold != nil {
+		d.hold = *s.Hold
+		d.hold.Until = nil // a pointer; whoever changes it changes the rest, too, or the generation
 	}
 	if h := s.Assignment.Service.HTTP; h != nil {
 		d.domain, d.path = h.Domain, h.Path
@@ -63,10 +70,8 @@ func (r *Reconciler) describe(ctx context.Context, s *Scope, j judgement, err er
 		ObservedGeneration: s.Assignment.Generation, Upstream: s.Facts.Releases.Upstream,
 		Desired: desiredOf(s), Serving: servingOf(s), Slots: slotsOf(s), Verdicts: verdictsOf(s),
 		Conditions: conditionsOf(s, before.Conditions, j, now), Since: before.Since,
-		Evidence: r.evidence(ctx, s, err),
-	}
-	if s.Assignment.Kind == v1.Assigned {
-		st.Strategy = v1.StrategyReplace
+		Evidence: evidenceOf(ctx, s, err), Hold: s.Hold, Healed: healedOf(s),
+		Strategy: s.strategy(), StrategyReason: s.Assignment.StrategyReason,
 	}
 	if h := s.Assignment.Service.HTTP; h != nil {
 		st.Route = h.Domain + h.Path
@@ -84,15 +89,13 @@ func desiredOf(s *Scope) v1.Target {
 	t := v1.Target{
 		Revision: s.Assignment.Revision, StorePath: s.Assignment.Release.StorePath, Commit: s.Assignment.Service.Commit,
 	}
-	if s.Target != nil && s.Target.Wanted {
-		t.Instance = s.instance()
-	}
+	t.Instance, _ = s.wantedName()
 	return t
 }
 
 // servingOf is what really runs, by the process's own credential.
 func servingOf(s *Scope) v1.Target {
-	u := s.primary()
+	u := s.unit(s.front())
 	if !u.Running() || u.Instance == "" {
 		return v1.Target{}
 	}
@@ -105,7 +108,7 @@ func servingOf(s *Scope) v1.Target {
 func slotsOf(s *Scope) map[v1.Slot]v1.SlotState {
 	out := map[v1.Slot]v1.SlotState{}
 	for _, slot := range slots() {
-		u := s.Facts.Units.of(slot)
+		u := s.unit(slot)
 		if !u.Found || !u.Ours {
 			continue
 		}
@@ -121,7 +124,7 @@ func verdictsOf(s *Scope) []v1.Verdict {
 	var out []v1.Verdict
 	for _, r := range s.Facts.Releases.Staged {
 		if r.Verdict != nil {
-			out = append(out, *r.Verdict)
+			out = append(out, forStatus(*r.Verdict))
 		}
 	}
 	slices.SortFunc(out, func(a, b v1.Verdict) int { return b.At.Compare(a.At) })
@@ -143,12 +146,13 @@ func conditionsOf(s *Scope, before []v1.Condition, j judgement, now time.Time) [
 		})
 	}
 	reached := true
-	for _, step := range planOf(s) {
-		status, reason, message := conditionOf(step, s, reached)
-		reached = reached && step.Done(s)
+	plan, about := planOf(s)
+	for _, step := range plan {
+		status, reason, message := conditionOf(step, about, reached)
+		reached = reached && step.Done(about)
 		set(step.Condition(), status, reason, message)
 	}
-	if j.state == v1.Rolling || j.state == v1.Removing {
+	if j.state == v1.Rolling || j.state == v1.Reverting || j.state == v1.Removing {
 		set(v1.Reconciling, v1.True, j.reason, j.message)
 	}
 	if j.state == v1.Stalled {
@@ -163,15 +167,27 @@ func conditionsOf(s *Scope, before []v1.Condition, j judgement, now time.Time) [
 	return list
 }
 
-// planOf are the steps that tell of the service.
-func planOf(s *Scope) []Step {
+// planOf are the steps that tell of the service, and what they are about.
+func planOf(s *Scope) ([]Step, *Scope) {
 	switch {
 	case s.Assignment.Kind == v1.Dismissed:
-		return removalPlan()
+		return removalPlan(), s
 	case s.Assignment.Kind == v1.Assigned && s.Target != nil:
-		return replacePlan()
+		steps, about := way(s)
+		return append(preparation(), steps...), about
 	}
-	return nil
+	return nil, s
+}
+
+// strategy is how releases of it are changed; empty for what is not to run here.
+func (s *Scope) strategy() string {
+	switch {
+	case s.Assignment.Kind != v1.Assigned:
+		return ""
+	case s.overlaps():
+		return v1.StrategyOverlap
+	}
+	return v1.StrategyReplace
 }
 
 func conditionOf(step Step, s *Scope, reached bool) (status v1.ConditionStatus, reason, message string) {
@@ -189,43 +205,25 @@ func conditionOf(step Step, s *Scope, reached bool) (status v1.ConditionStatus, 
 	return v1.True, "Done", ""
 }
 
-// evidence is what was seen of a release that failed by its own fault.
-func (r *Reconciler) evidence(ctx context.Context, s *Scope, err error) *v1.Evidence {
-	var fault *providers.Fault
-	if !errors.As(err, &fault) || !fault.Own {
+// evidenceOf is what was seen of a release that failed by its own fault: as the verdict has
+// it, or as it is now.
+func evidenceOf(ctx context.Context, s *Scope, err error) *v1.Evidence {
+	if s.Condemned != nil {
+		return forStatus(*s.Condemned).Evidence
+	}
+	if !isOwn(err) {
 		return nil
 	}
-	u := s.primary()
-	e := &v1.Evidence{Signal: u.Signal, ProbeURL: s.Facts.Probe.URL, ProbeAnswer: s.Facts.Probe.Answer}
-	if u.ExitStatus != 0 {
-		e.ExitStatus = &u.ExitStatus
-	}
-	lines, err := s.host.Units.Journal(ctx, s.Name, v1.Primary, evidenceLines)
-	if err != nil {
-		lines = []string{"the journal could not be read: " + err.Error()}
-	}
-	e.Log = redacted(lines, s.Facts.Secret.Content)
-	return e
+	return gatherEvidence(ctx, s, v1.Primary, evidenceLines)
 }
 
-// redacted takes the values of the secrets file out of what a program wrote: a status is
-// for more eyes than a journal.
-func redacted(lines []string, secrets []byte) []string {
-	const shortest = 4 // shorter values are words, not secrets
-	var pairs []string
-	for line := range strings.Lines(string(secrets)) {
-		_, value, _ := strings.Cut(strings.TrimSpace(line), "=")
-		if value = strings.Trim(value, `"'`); len(value) >= shortest {
-			pairs = append(pairs, value, "[redacted]")
-		}
+// forStatus shortens the log of a verdict; `why` has the whole.
+func forStatus(v v1.Verdict) v1.Verdict {
+	if v.Evidence == nil {
+		return v
 	}
-	if len(pairs) == 0 {
-		return lines
-	}
-	hide := strings.NewReplacer(pairs...)
-	out := make([]string, len(lines))
-	for i, line := range lines {
-		out[i] = hide.Replace(line)
-	}
-	return out
+	e := *v.Evidence
+	e.Log = e.Log[max(0, len(e.Log)-evidenceLines):]
+	v.Evidence = &e
+	return v
 }

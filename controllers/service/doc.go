@@ -9,12 +9,15 @@
 //	     │
 //	     └─ nothing left, or "not yet" ──► summary
 //
-// There is one file per step, so the list of files is the list of behaviours; plan.go
-// wires them in their order. The order is the safety, and it is written down only there.
+// There is one file per step, so the list of files is the list of behaviours; plan.go and
+// plan_overlap.go wire them in their order. The order is the safety, and it is written down
+// only there.
 //
-//	replace:  root → pull → stage → route → install → start → health → shift → soak → prune
+//	prepare:  root → pull → stage → route
+//	replace:  install → start → health → shift → soak → prune
+//	overlap:  the same beside what serves, in the standby slot, and then in the primary
 //	removal:  unroute → stop → uninstall → unroot → forget
 //
-// Overlap (a second slot beside the first, traffic moved by one rename) becomes a third
-// plan here; the standby slot, its pointer and the upstream file exist already.
+// Going back is no plan of its own: a release that is judged bad (condemn.go) is no target
+// any more, and the last good one is.
 package service

@@ -77,20 +77,20 @@ var _ = Describe("the memory", func() {
 	at := func(sec int) time.Time { return time.Unix(int64(sec), 0) }
 
 	It("counts a spell of being unwell from its first start, until it was well", func() {
-		m := &memory{}
+		m := &slotMemory{}
 		m.noteStart("a", at(0))
 		m.noteStart("a", at(30))
 		Expect(m.unwellFor("a", at(40))).To(Equal(40 * time.Second))
 		Expect(m.neverWell("a")).To(BeTrue())
 		m.noteGood("a", at(50), 1, 0)
 		Expect(m.unwellFor("a", at(60))).To(BeZero())
-		m.noteUnwell("a", at(0), at(70))
+		m.noteUnwell("a", at(0), at(70), 0)
 		Expect(m.unwellFor("a", at(75))).To(Equal(5 * time.Second))
 		Expect(m.neverWell("a")).To(BeFalse())
 	})
 
 	It("takes signs that come too fast for one", func() {
-		m := &memory{}
+		m := &slotMemory{}
 		for i := range 5 {
 			m.noteGood("a", at(0).Add(time.Duration(i)*time.Millisecond), 2, 500*time.Millisecond)
 		}

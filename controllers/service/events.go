@@ -20,7 +20,8 @@ func intent(step Step) string {
 	return map[string]string{
 		"root": "Rooting", "pull": "Pulling", "stage": "Staging", "route": "Routing",
 		"install": "Installing", "start": "Starting", "health": "AwaitingHealth",
-		"shift": "Shifting", "soak": "Soaking", "prune": "Pruning",
+		"shift": "Shifting", "soak": "Soaking", "drain": "Draining", "retire": "Retiring", "prune": "Pruning",
+		"condemn": "JudgedBad",
 		"unroute": "Unrouting", "stop": "Stopping", "uninstall": "Uninstalling",
 		"unroot": "Unrooting", "forget": "Forgetting",
 	}[step.Name()]

@@ -2,6 +2,7 @@ package service
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	v1 "deployer/api/v1"
@@ -20,14 +21,19 @@ type judgement struct {
 	health  v1.HealthState
 	reason  string
 	message string
-	// step is the first one that is left; nil when there is none.
+	// step is the first one that is left; nil when there is none. tidy: what is left, if
+	// anything, is not worth a word.
 	step Step
+	tidy bool
 }
 
 func judge(s *Scope, err error) judgement {
 	j := judgement{}
 	var about *Scope
 	j.step, about = Next(s)
+	if j.tidy = j.step == nil || isTidying(j.step) && s.settledNow(); j.tidy && err == nil {
+		j.step = nil
+	}
 	j.state = stateOf(s, j.step, err)
 	j.sync = syncOf(s, j, err)
 	j.health = healthOf(s, j, err)
@@ -43,17 +49,31 @@ func stateOf(s *Scope, left Step, err error) v1.State {
 		return v1.Removing
 	case s.Assignment.Kind == v1.Absent:
 		return v1.Unlisted
-	case isCertain(s.Blocked) || isOwn(err) || err != nil && reconcile.IsTerminal(err) || s.down():
+	case s.Condemned != nil && left != nil && !s.wayBackDone():
+		return v1.Reverting
+	case s.Condemned != nil, isCertain(s.Blocked) || isOwn(err) || err != nil && reconcile.IsTerminal(err) || s.down() || isStuck(err):
 		return v1.Stalled
 	case s.Assignment.Revision == "":
 		return v1.Waiting
-	case left == nil && err == nil:
-		return v1.Settled
-	case s.Target != nil && s.Target.Wanted && s.soaked(s.instance()) && s.runs(s.instance()) && !s.coming():
+	case left == nil && err == nil, s.settledNow():
 		return v1.Settled
 	}
 	return v1.Rolling
 }
+
+// settledNow: the wanted release is good and has its place, whatever is still to be tidied up.
+func (s *Scope) settledNow() bool {
+	return s.Target != nil && s.Target.Wanted && s.soaked(s.instance()) && s.runs(v1.Primary, s.instance()) &&
+		!s.coming(v1.Primary) && s.live() != v1.Standby
+}
+
+// wayBackDone: after a bad release, the last good one serves; or there is none.
+func (s *Scope) wayBackDone() bool {
+	return s.Target != nil && s.runs(v1.Primary, s.instance()) && s.live() != v1.Standby
+}
+
+// isStuck: a good release that does not get well where it was put needs somebody.
+func isStuck(err error) bool { return err != nil && providers.ReasonOf(err) == "NotWellAgain" }
 
 // isCertain reports whether the world answered, and the answer is no.
 func isCertain(err error) bool {
@@ -66,8 +86,9 @@ func isCertain(err error) bool {
 
 // down reports whether a good release ends whenever it is started.
 func (s *Scope) down() bool {
-	return s.Target != nil && s.soaked(s.instance()) && !s.primary().Running() &&
-		s.memory.started(s.instance()) && s.memory.unwellFor(s.instance(), s.Now) >= grace
+	mind := &s.memory.primary
+	return s.Target != nil && s.soaked(s.instance()) && !s.unit(v1.Primary).Running() &&
+		mind.started(s.instance()) && mind.unwellFor(s.instance(), s.Now) >= grace
 }
 
 // isOwn reports whether the release itself is to blame.
@@ -87,26 +108,45 @@ func syncOf(s *Scope, j judgement, err error) v1.Sync {
 		return v1.SyncUnknown
 	case s.Facts.RouteErr != nil:
 		return v1.SyncUnknown
-	case err == nil && j.step == nil && s.Assignment.Kind == v1.Assigned:
+	case s.Condemned != nil || s.Target != nil && !s.Target.Wanted && s.Assignment.Revision != "":
+		return v1.OutOfSync
+	case err == nil && j.tidy && s.Assignment.Kind == v1.Assigned:
 		return v1.Synced
 	}
 	return v1.OutOfSync
 }
 
+// isTidying: what is left concerns only what nobody uses any more.
+func isTidying(step Step) bool {
+	switch t := step.(type) {
+	case stepPrune:
+		return true
+	case stepDrain:
+		return t.slot == v1.Standby
+	case stepRetire:
+		return t.slot == v1.Standby
+	}
+	return false
+}
+
+// healthOf tells of the slot that has the requests.
 func healthOf(s *Scope, j judgement, err error) v1.HealthState {
-	u := s.primary()
+	slot := s.front()
+	u, f := s.unit(slot), s.Facts.of(slot)
 	switch {
+	case s.Target == nil && s.Condemned != nil:
+		return v1.Failed
 	case s.Target == nil:
 		return v1.HealthUnknown
 	case !u.Running():
 		return healthOfStopped(s, j, err)
-	case s.Facts.ProbeErr != nil || u.Instance == "":
+	case f.ProbeErr != nil || u.Instance == "":
 		return v1.HealthUnknown
-	case s.Facts.Probe.Reason != "":
-		return healthOfUnwell(s, err)
+	case f.Probe.Reason != "":
+		return healthOfUnwell(s, slot, err)
 	case s.soaked(u.Instance) || j.state == v1.HeldState || j.state == v1.Unlisted:
 		return v1.Healthy
-	case isOwn(err):
+	case isOwn(err), s.bad(u.Instance):
 		return v1.Degraded
 	}
 	return v1.Progressing
@@ -115,7 +155,7 @@ func healthOf(s *Scope, j judgement, err error) v1.HealthState {
 // healthOfStopped: what never ran, or is on its way, has not failed yet, whatever of the
 // world is in its way.
 func healthOfStopped(s *Scope, j judgement, err error) v1.HealthState {
-	_, installed := s.pointed()
+	_, installed := s.pointed(v1.Primary)
 	switch {
 	case j.state == v1.HeldState || j.state == v1.Unlisted || j.state == v1.Waiting:
 		return v1.Failed
@@ -127,9 +167,9 @@ func healthOfStopped(s *Scope, j judgement, err error) v1.HealthState {
 	return v1.Progressing
 }
 
-func healthOfUnwell(s *Scope, err error) v1.HealthState {
+func healthOfUnwell(s *Scope, slot v1.Slot, err error) v1.HealthState {
 	switch {
-	case s.soaked(s.primary().Instance) && !s.coming():
+	case s.soaked(s.unit(slot).Instance) && !s.coming(slot):
 		return v1.Degraded
 	case isOwn(err):
 		return v1.Failed
@@ -138,15 +178,18 @@ func healthOfUnwell(s *Scope, err error) v1.HealthState {
 }
 
 func reasonOf(s, about *Scope, j judgement, err error) (reason, message string) {
+	front := s.Facts.of(s.front()).Probe
 	switch {
 	case err != nil:
 		return providers.ReasonOf(err), oneLine(err)
 	case j.state == v1.HeldState:
 		return "Held", holdMessage(s)
+	case s.Condemned != nil:
+		return condemnedReason(s)
 	case j.state == v1.Stalled && s.Blocked != nil:
 		return providers.ReasonOf(s.Blocked), oneLine(s.Blocked)
 	case j.state == v1.Stalled:
-		return "Exited", endedFault(s).Error()
+		return "Exited", endedFault(s, v1.Primary).Error()
 	case j.state == v1.Waiting:
 		return "NoRelease", waitMessage(s)
 	case j.state == v1.Unlisted:
@@ -154,10 +197,24 @@ func reasonOf(s, about *Scope, j judgement, err error) (reason, message string) 
 			"`deploy-manifest remove-service " + s.Name + "` removes it"
 	case j.step != nil:
 		return intent(j.step), j.step.Why(about)
-	case s.Facts.Probe.Reason != "":
-		return s.Facts.Probe.Reason, s.Facts.Probe.URL + " answers: " + s.Facts.Probe.Answer
+	case front.Reason != "":
+		return front.Reason, probed(front)
 	}
-	return "AsWanted", "runs " + s.instance()
+	return "AsWanted", "runs " + s.instance() + s.healedNote()
+}
+
+// condemnedReason tells what was judged bad and why, and what serves instead.
+func condemnedReason(s *Scope) (reason, message string) {
+	v := s.Condemned
+	retry := fmt.Sprintf("; `deployerctl why %s` tells all, `deployerctl retry %s` tries it again", s.Name, s.Name)
+	if s.Target == nil {
+		return v.Reason, v.Message + "; there is no good release to go back to, so it is stopped and kept for a look" + retry
+	}
+	state := "serves again"
+	if !s.wayBackDone() {
+		state = "is on its way back"
+	}
+	return "RolledBack", fmt.Sprintf("%s; %s %s%s", v.Message, s.Target.Instance.Revision, state, retry)
 }
 
 func waitMessage(s *Scope) string {
@@ -172,7 +229,7 @@ func waitMessage(s *Scope) string {
 }
 
 func holdMessage(s *Scope) string {
-	h := s.Assignment.Service.Hold
+	h := s.Hold
 	msg := "held"
 	if h.Owner != "" {
 		msg += " by " + h.Owner
@@ -183,5 +240,18 @@ func holdMessage(s *Scope) string {
 	if h.Reason != "" {
 		msg += ": " + h.Reason
 	}
+	if would := s.undone(); would != "" {
+		msg += "; not done meanwhile: " + would
+	}
 	return msg
+}
+
+// undone is the first thing that a hold keeps from being done; empty for none.
+func (s *Scope) undone() string {
+	free := *s
+	free.Hold = nil
+	if step, about := Next(&free); step != nil {
+		return step.Why(about)
+	}
+	return ""
 }

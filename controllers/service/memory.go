@@ -5,32 +5,29 @@ import (
 	"time"
 
 	v1 "deployer/api/v1"
-	"deployer/providers"
 )
 
 // memory is what a service's passes remember of each other. All of it may be lost at any
 // time: it shortens waits and keeps events from being told twice, and decides nothing
 // that an observation could decide.
 type memory struct {
-	// startOf and startAt are our last start of the primary.
-	startOf string
-	startAt time.Time
-	// wellOf is the instance that was seen well last. unwellOf has not been well since
-	// unwellAt; empty while what should run is well.
-	wellOf, unwellOf string
-	unwellAt         time.Time
-	// pid is the primary's process as it was seen last, and wellSince when its present
-	// spell of being well began. good counts the good probes in a row, goodAt is the last
-	// that was counted.
-	pid       int
-	wellSince time.Time
-	good      int
-	goodAt    time.Time
+	primary, standby slotMemory
+	// live is the slot that requests go to, and liveSince when this daemon saw them begin to.
+	live      v1.Slot
+	liveSince time.Time
+	// ignoresPort is an instance that was seen not to take its port from PORT.
+	ignoresPort string
 	// keepErr and routeErr are of this pass: what failed is not tried again in it. doubt is
 	// its first observation that failed without ending it.
 	keepErr, routeErr, doubt error
-	// asked is the last probe of this pass.
-	asked asked
+	// settled is what was as wanted at the end of a pass, healed what of it was put right of
+	// late, and healing whether this pass did.
+	settled settled
+	healed  []healing
+	healing bool
+	// deployment is the last one on record, once the record was read.
+	deployment *v1.Deployment
+	recordRead bool
 	// told has the events since the last pass without an error, so that a retry does not
 	// tell them again.
 	told map[transition]bool
@@ -38,11 +35,19 @@ type memory struct {
 	shown *report
 }
 
-// asked is a process and what it answered.
-type asked struct {
-	pid   int
-	probe providers.ProbeResult
-	err   error
+// of gives what is remembered of a slot.
+func (m *memory) of(slot v1.Slot) *slotMemory {
+	if slot == v1.Standby {
+		return &m.standby
+	}
+	return &m.primary
+}
+
+// noteLive begins anew when requests go elsewhere.
+func (m *memory) noteLive(slot v1.Slot, now time.Time) {
+	if slot != m.live || m.liveSince.IsZero() {
+		m.live, m.liveSince = slot, now
+	}
 }
 
 // report is a state as it was reported.
@@ -79,7 +84,8 @@ func (m *memories) load(name string) *memory {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	got := m.all[name]
-	got.keepErr, got.routeErr, got.doubt, got.asked = nil, nil, nil, asked{}
+	got.keepErr, got.routeErr, got.doubt, got.healing = nil, nil, nil, false
+	got.primary.asked, got.standby.asked = asked{}, asked{}
 	return &got
 }
 
@@ -93,65 +99,4 @@ func (m *memories) forget(name string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.all, name)
-}
-
-// noteStart is called after a start of ours. How long the instance has been unwell is
-// not begun anew by starting it again.
-func (m *memory) noteStart(instance string, now time.Time) {
-	m.startOf, m.startAt = instance, now
-	m.good, m.wellSince = 0, time.Time{}
-	if m.unwellOf != instance {
-		m.unwellOf, m.unwellAt = instance, now
-	}
-}
-
-// started reports whether the last start of this daemon was of that instance.
-func (m *memory) started(instance string) bool { return m.startOf == instance }
-
-// neverWell reports whether the instance has not been well since our last start of it.
-func (m *memory) neverWell(instance string) bool {
-	return m.started(instance) && m.unwellOf == instance && !m.unwellAt.After(m.startAt)
-}
-
-// unwellFor is how long the instance has been known to be unwell.
-func (m *memory) unwellFor(instance string, now time.Time) time.Duration {
-	if m.unwellOf != instance {
-		return 0
-	}
-	return now.Sub(m.unwellAt)
-}
-
-// noteProcess begins anew when another process runs, or none: pid 0.
-func (m *memory) noteProcess(pid int) {
-	if pid != m.pid {
-		m.pid, m.good, m.wellSince = pid, 0, time.Time{}
-	}
-}
-
-// noteUnwell begins a spell of being unwell, unless one goes on. Of an instance that
-// this daemon never saw well it began with the unit.
-func (m *memory) noteUnwell(instance string, unitSince, now time.Time) {
-	m.good, m.wellSince = 0, time.Time{}
-	if m.unwellOf == instance {
-		return
-	}
-	m.unwellOf, m.unwellAt = instance, now
-	if m.wellOf != instance && !unitSince.IsZero() && unitSince.Before(now) {
-		m.unwellAt = unitSince
-	}
-}
-
-// noteGood counts a good sign. Signs nearer to each other than half the interval count
-// once: rise means a time, too. After a clock that went back the spell begins anew.
-func (m *memory) noteGood(instance string, now time.Time, rise int, interval time.Duration) {
-	if m.wellSince.IsZero() || now.Before(m.wellSince) {
-		m.wellSince, m.good = now, 0
-	}
-	if m.good == 0 || now.Sub(m.goodAt) >= interval/2 {
-		m.good++
-		m.goodAt = now
-	}
-	if m.good >= rise {
-		m.wellOf, m.unwellOf = instance, ""
-	}
 }

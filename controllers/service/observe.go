@@ -5,21 +5,21 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	v1 "deployer/api/v1"
 	"deployer/providers"
 )
 
 // observe reads everything that concerns the service. An error means that nothing may be
-// changed in this round; the Scope then has what was seen before it. Three observations
+// changed in this round; the Scope then has what was seen before it. Some observations
 // carry their own error instead, because only some steps depend on them: the secrets
-// file, the route, the probe.
+// file, the route, the probes, the connections.
 func (r *Reconciler) observe(ctx context.Context, name string, m *memory) (*Scope, error) {
 	s := &Scope{Name: name, Assignment: r.desired(name), Now: r.now(), host: r.host, memory: m}
 	if s.Assignment.Kind == "" {
 		s.Assignment.Kind = v1.Absent
 	}
+	r.chooseHold(s)
 	var err error
 	if s.Facts.Releases, err = r.host.Releases.Observe(ctx, name); err != nil {
 		return s, fmt.Errorf("observing releases: %w", err)
@@ -29,19 +29,25 @@ func (r *Reconciler) observe(ctx context.Context, name string, m *memory) (*Scop
 	}
 	if s.Assignment.Kind == v1.Assigned {
 		s.Facts.Secret, s.Facts.SecretErr = r.host.Secrets.Read(ctx, s.Assignment.Service.EnvFile)
+		m.doubts(s.Facts.SecretErr)
 	}
 	chooseTarget(s)
+	if s.Assignment.Kind == v1.Dismissed {
+		s.Successor = r.successor(name)
+	}
 	if err := observeClosures(ctx, s); err != nil {
 		return s, err
 	}
 	observeRoute(ctx, s)
-	observeProbe(ctx, s)
-	for _, err := range []error{s.Facts.RouteErr, s.Facts.SecretErr, s.Facts.ProbeErr} {
-		if m.doubt == nil {
-			m.doubt = err
-		}
-	}
+	observeSlots(ctx, s)
 	return s, nil
+}
+
+// doubts notes the first observation of a pass that failed without ending it.
+func (m *memory) doubts(err error) {
+	if m.doubt == nil {
+		m.doubt = err
+	}
 }
 
 // observeUnits compares each slot's unit with the release that its own pointer names,
@@ -52,7 +58,7 @@ func observeUnits(ctx context.Context, s *Scope) error {
 		if err != nil {
 			return fmt.Errorf("observing unit %s: %w", v1.UnitName(s.Name, slot), err)
 		}
-		*s.Facts.Units.of(slot) = facts
+		*s.unit(slot) = facts
 	}
 	return nil
 }
@@ -60,12 +66,13 @@ func observeUnits(ctx context.Context, s *Scope) error {
 // specOf is what the slot's unit should be.
 func (s *Scope) specOf(slot v1.Slot) providers.UnitSpec {
 	spec := providers.UnitSpec{Service: s.Name, Slot: slot}
-	pointed, ok := s.Facts.Releases.Pointers[slot]
+	staged, ok := s.pointed(slot)
 	if !ok {
 		return spec
 	}
-	if staged, ok := s.Facts.Releases.Staged[pointed]; ok {
-		spec.Release, spec.StandbyPort = &staged.Release, staged.StandbyPort
+	spec.Release = &staged.Release
+	if slot == v1.Standby {
+		spec.StandbyPort = staged.StandbyPort
 	}
 	return spec
 }
@@ -128,6 +135,7 @@ func observeRoute(ctx context.Context, s *Scope) {
 	if s.Facts.RouteErr != nil {
 		s.Facts.RouteErr = fmt.Errorf("observing the route: %w", s.Facts.RouteErr)
 	}
+	s.memory.doubts(s.Facts.RouteErr)
 }
 
 func (s *Scope) everRouted() bool {
@@ -137,81 +145,4 @@ func (s *Scope) everRouted() bool {
 		}
 	}
 	return false
-}
-
-// observeProbe asks the running primary how it is, and notes for how long it has been
-// that way. Of a service that goes nobody wants to know.
-func observeProbe(ctx context.Context, s *Scope) {
-	u := s.primary()
-	if s.Assignment.Kind == v1.Dismissed {
-		return
-	}
-	if !u.Running() {
-		s.noteDown()
-		observeHolder(ctx, s)
-		return
-	}
-	s.memory.noteProcess(u.MainPID)
-	running, ok := s.Facts.Releases.Staged[u.Instance]
-	if !ok {
-		return
-	}
-	if !asksProbe(running.Release.HealthType) {
-		s.memory.noteGood(u.Instance, s.Now, 1, 0)
-		return
-	}
-	// What is on its way out is asked once in a pass: nothing waits for its answer.
-	outgoing := s.Target != nil && s.Target.Instance.String() != u.Instance
-	if outgoing && s.memory.asked.pid == u.MainPID {
-		s.Facts.Probe, s.Facts.ProbeErr = s.memory.asked.probe, s.memory.asked.err
-		return
-	}
-	host := ""
-	if h := s.Assignment.Service.HTTP; h != nil {
-		host = h.Domain
-	}
-	health := s.health()
-	s.Facts.Probe, s.Facts.ProbeErr = s.host.Prober.Probe(ctx, providers.ProbeRequest{
-		Service: s.Name, Slot: v1.Primary, Type: running.Release.HealthType, Health: health,
-		Host: host, Port: running.Release.InternalPort, ControlGroup: u.ControlGroup,
-	})
-	switch {
-	case s.Facts.ProbeErr != nil:
-		s.Facts.ProbeErr = fmt.Errorf("observing the health: %w", s.Facts.ProbeErr)
-	case s.Facts.Probe.OK:
-		s.memory.noteGood(u.Instance, s.Now, health.Rise, time.Duration(health.Interval))
-	default:
-		s.memory.noteUnwell(u.Instance, u.Since, s.Now)
-	}
-	s.memory.asked = asked{pid: u.MainPID, probe: s.Facts.Probe, err: s.Facts.ProbeErr}
-}
-
-// observeHolder looks who holds the port of an instance that was started and ended: a
-// program that ends because it cannot listen is not to blame.
-func observeHolder(ctx context.Context, s *Scope) {
-	pointed, ok := s.pointed()
-	if !ok || pointed.Release.InternalPort == 0 || !s.memory.started(pointed.Instance.String()) {
-		return
-	}
-	port := pointed.Release.InternalPort
-	who, err := s.host.Prober.Holder(ctx, port)
-	switch {
-	case err != nil:
-		s.Facts.ProbeErr = fmt.Errorf("observing who holds port %d: %w", port, err)
-	case who != "":
-		s.Facts.Probe = providers.ProbeResult{Reason: portTaken, Answer: fmt.Sprintf("port %d is held by %s", port, who)}
-	}
-}
-
-// noteDown is for what was started, or was good, and does not run. A release that is
-// still to be started is not unwell.
-func (s *Scope) noteDown() {
-	s.memory.noteProcess(0)
-	pointed, ok := s.pointed()
-	if !ok {
-		return
-	}
-	if name := pointed.Instance.String(); s.memory.started(name) || s.soaked(name) {
-		s.memory.noteUnwell(name, time.Time{}, s.Now)
-	}
 }

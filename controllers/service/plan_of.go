@@ -23,9 +23,7 @@ func (r *Reconciler) Plan(ctx context.Context, name string) (Plan, error) {
 	if d := servingOf(s); d != (v1.Target{}) {
 		p.Serving = &d
 	}
-	if s.Assignment.Kind == v1.Assigned {
-		p.Strategy = v1.StrategyReplace
-	}
+	p.Strategy, p.StrategyReason = s.strategy(), s.Assignment.StrategyReason
 	s.ownFacts()
 	p.Steps = Trace(s)
 	if last := m.seen(); len(p.Steps) > 0 && last.State == v1.Stalled && last.Desired.Revision == s.Assignment.Revision {

@@ -63,8 +63,9 @@ func (g *rig) path(name string) string {
 func (g *rig) web(name, release string, port int) v1.Service {
 	return v1.Service{
 		Name: name, Hosts: []string{"biz"}, Artifact: &v1.Artifact{StorePath: g.path(release)},
-		Env:  map[string]string{"PORT": fmt.Sprint(port)},
-		HTTP: &v1.HTTP{Domain: name + ".example.com", InternalPort: port},
+		Env:    map[string]string{"PORT": fmt.Sprint(port)},
+		HTTP:   &v1.HTTP{Domain: name + ".example.com", InternalPort: port},
+		Deploy: v1.Deploy{Strategy: v1.StrategyReplace},
 	}
 }
 
@@ -174,7 +175,11 @@ func (g *rig) picture(names ...string) string {
 		Expect(err).NotTo(HaveOccurred())
 		fmt.Fprintf(&b, "%s upstream=%s pointers=%v\n", name, f.Upstream, f.Pointers)
 		for _, instance := range slices.Sorted(maps.Keys(f.Staged)) {
-			fmt.Fprintf(&b, "  staged %s soaked=%v\n", instance, f.Staged[instance].Verdict != nil)
+			verdict := v1.VerdictResult("")
+			if v := f.Staged[instance].Verdict; v != nil {
+				verdict = v.Result
+			}
+			fmt.Fprintf(&b, "  staged %s %s\n", instance, verdict)
 		}
 		for _, slot := range []v1.Slot{v1.Primary, v1.Standby} {
 			if u := g.Unit(name, slot); u != nil {

@@ -22,6 +22,11 @@ type Options struct {
 	HostName string
 	// Desired gives what the manifest in force wants of a name here.
 	Desired func(name string) v1.Assignment
+	// Held gives the hold that was set on this host; nil for none.
+	Held func(service string) *v1.Hold
+	// Successor names the service that takes over from one that goes, until that one serves;
+	// empty when there is none.
+	Successor func(service string) string
 	// Report takes the service's state when it changed; Gone is told, once, that nothing is
 	// left of a service that was reported.
 	Report func(name string, state v1.ServiceState)
@@ -37,11 +42,14 @@ type Reconciler struct {
 	host     providers.Host
 	hostName string
 	desired  func(string) v1.Assignment
-	report   func(string, v1.ServiceState)
-	gone     func(string)
-	onStep   func(string, time.Duration, error)
-	now      func() time.Time
-	memories memories
+	// heldHere and successor are the options'.
+	heldHere  func(string) *v1.Hold
+	successor func(string) string
+	report    func(string, v1.ServiceState)
+	gone      func(string)
+	onStep    func(string, time.Duration, error)
+	now       func() time.Time
+	memories  memories
 }
 
 var _ reconcile.Reconciler = (*Reconciler)(nil)
@@ -49,8 +57,15 @@ var _ reconcile.Reconciler = (*Reconciler)(nil)
 // New makes a Reconciler.
 func New(o Options) *Reconciler {
 	r := &Reconciler{
-		host: o.Host, hostName: o.HostName, desired: o.Desired, report: o.Report, gone: o.Gone, onStep: o.OnStep, now: o.Now,
+		host: o.Host, hostName: o.HostName, desired: o.Desired,
+		heldHere: o.Held, successor: o.Successor, report: o.Report, gone: o.Gone, onStep: o.OnStep, now: o.Now,
 		memories: memories{all: map[string]memory{}},
+	}
+	if r.heldHere == nil {
+		r.heldHere = func(string) *v1.Hold { return nil }
+	}
+	if r.successor == nil {
+		r.successor = func(string) string { return "" }
 	}
 	if r.report == nil {
 		r.report = func(string, v1.ServiceState) {}
@@ -108,7 +123,11 @@ func (r *Reconciler) pass(ctx context.Context, name string, m *memory) (*Scope, 
 			return s, result, together(s.unsettled(), s.sideErr())
 		}
 		r.announce(ctx, s)
-		now := step.Name() + " " + about.instance()
+		if wait := s.healingPause(step); wait > 0 {
+			result.RequeueAfter = wait
+			return s, result, nil
+		}
+		now := keyOf(step, about)
 		var got reconcile.Result
 		if slices.Contains(taken, now) {
 			err = noEffect(step, about)
@@ -117,6 +136,10 @@ func (r *Reconciler) pass(ctx context.Context, name string, m *memory) (*Scope, 
 			got, err = r.run(ctx, step, about)
 		}
 		switch {
+		case errors.Is(err, errPreempted), isOwn(err) && about.onTrial():
+			// Another round finds another target.
+			taken = append(taken, now)
+			continue
 		case err != nil && m.sideStep(step, about, err):
 			continue
 		case err != nil:
@@ -129,8 +152,23 @@ func (r *Reconciler) pass(ctx context.Context, name string, m *memory) (*Scope, 
 			result.RequeueAfter = got.RequeueAfter
 			return s, result, s.sideErr()
 		}
+		r.noteHealed(ctx, s, step, about)
 		result.Progressed, taken = true, append(taken, now)
 	}
+}
+
+// keyOf tells the steps of a pass apart.
+func keyOf(step Step, about *Scope) string {
+	key := step.Name() + " " + about.instance()
+	if in, ok := step.(slotted); ok {
+		key += " " + string(in.of())
+	}
+	return key
+}
+
+// onTrial: the target is what the manifest wants, and has not been judged.
+func (s *Scope) onTrial() bool {
+	return s.Target != nil && s.Target.Wanted && s.verdict(s.instance()) == ""
 }
 
 // sideStep reports whether the pass may go on after this step failed: keeping the old
@@ -165,7 +203,9 @@ func (r *Reconciler) run(ctx context.Context, step Step, s *Scope) (reconcile.Re
 	}
 	r.tell(ctx, s, v1.Event{Step: step.Name(), Type: v1.EventNormal, Reason: intent(step), Message: step.Why(s)})
 	began := time.Now()
-	result, err := step.Run(logr.NewContext(ctx, log), s)
+	ctx, done := r.preemptible(logr.NewContext(ctx, log), step, s)
+	result, err := step.Run(ctx, s)
+	err = errors.Join(done(), err)
 	took := time.Since(began)
 	r.onStep(step.Name(), took, err)
 	if err != nil {
@@ -178,12 +218,12 @@ func (r *Reconciler) run(ctx context.Context, step Step, s *Scope) (reconcile.Re
 }
 
 // recheck is when to look again at a service that needs nothing done: soon while it
-// answers badly, else with the next full pass.
+// answers badly, at the end of a hold, else with the next full pass.
 func (r *Reconciler) recheck(s *Scope) time.Duration {
-	if s.primary().Running() && s.Facts.Probe.Reason != "" {
+	if s.unit(v1.Primary).Running() && s.Facts.Primary.Probe.Reason != "" {
 		return unwellRecheck
 	}
-	return 0
+	return s.lapse()
 }
 
 // unsettled is the reason to come back with when no step is left: what could not be
@@ -193,10 +233,10 @@ func (s *Scope) unsettled() error {
 	if s.held() || s.Assignment.Kind == v1.Absent {
 		return nil
 	}
-	if s.Blocked == nil && s.Facts.RouteErr == nil && s.Facts.ProbeErr == nil && s.uncertain() == nil {
+	if s.Blocked == nil && s.uncertain() == nil {
 		return nil
 	}
-	now := together(s.Blocked, s.Facts.RouteErr, s.Facts.ProbeErr)
+	now := together(s.Blocked, s.Facts.RouteErr, s.Facts.Primary.ProbeErr, s.Facts.Standby.ProbeErr)
 	if doubt := s.uncertain(); now == nil && !isCertain(doubt) {
 		return doubt
 	}
@@ -212,10 +252,11 @@ func noEffect(step Step, s *Scope) error {
 			Message: fmt.Sprintf("the step %s was taken, and shows no effect: %s", step.Name(), step.Why(s)),
 		}
 	}
-	if s.primary().Running() {
-		return unknownFault(s)
+	slot := step.(slotted).of() //nolint:errcheck,forcetypeassert // a start is for a slot
+	if s.unit(slot).Running() {
+		return unknownFault(s, slot)
 	}
-	return endedFault(s)
+	return endedFault(s, slot)
 }
 
 // together joins errors into one sentence, the most important first. Its reason is that

@@ -10,101 +10,112 @@ import (
 	"deployer/reconcile"
 )
 
-// stepHealth waits until the started instance is well: enough good probes in a row.
-// An instance that ends or misses its deadline is the release's own fault; judging it bad
-// and going back by itself will start from that error.
-type stepHealth struct{}
+// stepHealth waits until the started instance is well: enough good probes in a row. That
+// it waits in vain is found by condemnation, not here.
+type stepHealth struct{ slot v1.Slot }
 
-func (stepHealth) Name() string      { return "health" }
-func (stepHealth) Condition() string { return "Healthy" }
+func (stepHealth) Name() string        { return "health" }
+func (h stepHealth) of() v1.Slot       { return h.slot }
+func (h stepHealth) Condition() string { return conditionIn(h.slot, "Healthy") }
 
 // Done asks for the whole series of probes only of an instance that has not soaked yet.
 // One that has soaked is waited for after a start of ours; answering badly later, it
 // keeps its traffic and its place, and status says that it is degraded.
-func (stepHealth) Done(s *Scope) bool {
-	if !s.primary().Running() {
+func (h stepHealth) Done(s *Scope) bool {
+	if !s.unit(h.slot).Running() {
 		return false
 	}
 	if !s.probed() {
 		return true
 	}
 	if s.soaked(s.instance()) {
-		return s.Facts.Probe.OK || !s.coming()
+		return s.Facts.of(h.slot).Probe.OK || h.slot == v1.Primary && !s.coming(h.slot)
 	}
-	return s.memory.good >= s.health().Rise
+	return s.mind(h.slot).good >= s.health().Rise
 }
 
 func (h stepHealth) lenient(s *Scope) (v1.ConditionStatus, error) {
+	f := s.Facts.of(h.slot)
 	switch {
-	case !s.probed() || s.Facts.Probe.OK:
+	case !s.probed() || f.Probe.OK:
 		return v1.True, nil
-	case s.Facts.ProbeErr != nil:
-		return v1.Unknown, s.Facts.ProbeErr
+	case f.ProbeErr != nil:
+		return v1.Unknown, f.ProbeErr
 	}
-	return v1.False, &providers.Fault{Reason: s.Facts.Probe.Reason, Message: h.Why(s)}
+	return v1.False, &providers.Fault{Reason: f.Probe.Reason, Message: h.Why(s)}
 }
 
-func (stepHealth) Why(s *Scope) string {
-	switch u := s.primary(); {
-	case !u.Running() && s.Facts.Probe.Reason == portTaken:
-		return s.Facts.Probe.Answer
-	case !u.Running() && s.memory.started(s.instance()):
+func (h stepHealth) Why(s *Scope) string {
+	f, mind := s.Facts.of(h.slot), s.mind(h.slot)
+	switch u := &f.Unit; {
+	case !u.Running() && f.Probe.Reason == portTaken:
+		return f.Probe.Answer
+	case u.Active == "activating" && u.Sub == "start":
+		return "it has not told systemd that it is ready"
+	case !u.Running() && mind.started(s.instance()):
 		return fmt.Sprintf("its unit is %s after %s", u.Active, exitOf(u))
 	case !u.Running():
 		return "its unit is " + u.Active
-	case s.Facts.ProbeErr != nil:
-		return s.Facts.ProbeErr.Error()
-	case s.Facts.Probe.OK:
-		return fmt.Sprintf("%d of %d good probes so far", s.memory.good, s.health().Rise)
-	case s.Facts.Probe.Answer != "":
-		return s.Facts.Probe.URL + " answers: " + s.Facts.Probe.Answer
+	case f.ProbeErr != nil:
+		return f.ProbeErr.Error()
+	case f.Probe.OK:
+		return fmt.Sprintf("%d of %d good probes so far", mind.good, s.health().Rise)
+	case f.Probe.Answer != "":
+		return probed(f.Probe)
 	}
 	return "it has not been asked yet"
 }
 
+// probed is a probe and its answer in words; a health command has no URL.
+func probed(p providers.ProbeResult) string {
+	if p.URL == "" {
+		return "its health check answers: " + p.Answer
+	}
+	return p.URL + " answers: " + p.Answer
+}
+
 // Run only waits: the probe is an observation, and was made with the others.
 func (h stepHealth) Run(_ context.Context, s *Scope) (reconcile.Result, error) {
-	unwell := s.memory.unwellFor(s.instance(), s.Now)
+	f := s.Facts.of(h.slot)
+	unwell := s.mind(h.slot).unwellFor(s.instance(), s.Now)
 	deadline := time.Duration(s.health().Deadline)
 	switch {
-	case s.Facts.ProbeErr != nil:
-		return reconcile.Result{}, s.Facts.ProbeErr
+	case f.ProbeErr != nil:
+		return reconcile.Result{}, f.ProbeErr
+	case s.soaked(s.instance()) && unwell >= deadline && h.slot == v1.Standby:
+		return reconcile.Result{}, h.notAgain(s, deadline)
 	case s.soaked(s.instance()) && unwell >= deadline:
 		return reconcile.Result{RequeueAfter: unwellRecheck}, nil
-	case s.soaked(s.instance()):
-	case s.Facts.Probe.Reason == portTaken:
+	case !s.soaked(s.instance()) && f.Probe.Reason == portTaken:
 		return reconcile.Result{}, takenFault(s)
-	case s.ended():
-		return reconcile.Result{}, endedFault(s)
-	case unwell >= deadline && !s.Facts.Probe.OK:
-		return reconcile.Result{}, h.missed(s, deadline)
 	}
-	return reconcile.Result{RequeueAfter: patience(s, unwell, time.Duration(s.health().Interval))}, nil
+	return reconcile.Result{RequeueAfter: patience(f.Probe.OK, unwell, time.Duration(s.health().Interval))}, nil
+}
+
+// notAgain is for a good release that people go back to and that is not well any more.
+// It is not judged once more; what serves goes on.
+func (h stepHealth) notAgain(s *Scope, deadline time.Duration) error {
+	return &providers.Fault{
+		Reason: "NotWellAgain",
+		Message: fmt.Sprintf("%s was good before and has not been well for %s now: %s; what serves goes on; look at `deployerctl logs %s`",
+			s.Target.Instance.Revision, deadline, h.Why(s), s.Name),
+	}
 }
 
 // patience is short just after a start, so that a quick program is not kept waiting.
-func patience(s *Scope, unwell, interval time.Duration) time.Duration {
+func patience(ok bool, unwell, interval time.Duration) time.Duration {
 	const quick = 25 * time.Millisecond
-	if s.Facts.Probe.OK {
+	if ok {
 		return interval
 	}
 	return max(quick, min(interval, unwell/4))
 }
 
-func (h stepHealth) missed(s *Scope, deadline time.Duration) error {
-	return &providers.Fault{
-		Reason: "HealthDeadlineExceeded", Own: true,
-		Message: fmt.Sprintf("%s was not well for %s: %s; look at `deployerctl logs %s`, and push a fix or roll back",
-			s.Target.Instance.Revision, deadline, h.Why(s), s.Name),
-	}
-}
-
-func (stepHealth) Assume(s *Scope) {
-	u := s.primary()
-	u.Active = "active"
-	s.Facts.Units.Primary = u
-	s.Facts.Probe, s.Facts.ProbeErr = providers.ProbeResult{OK: true}, nil
-	s.memory.good = s.health().Rise
+func (h stepHealth) Assume(s *Scope) {
+	f := s.Facts.of(h.slot)
+	f.Unit.Active = "active"
+	f.Probe, f.ProbeErr = providers.ProbeResult{OK: true}, nil
+	s.mind(h.slot).good = s.health().Rise
 }
 
 // probed reports whether the instance answers questions at all; a worker without a
@@ -124,7 +135,7 @@ func (s *Scope) health() v1.Health {
 }
 
 // coming reports whether the instance is on its way up after a start of ours.
-func (s *Scope) coming() bool {
-	return s.memory.neverWell(s.instance()) &&
-		s.memory.unwellFor(s.instance(), s.Now) < time.Duration(s.health().Deadline)
+func (s *Scope) coming(slot v1.Slot) bool {
+	mind := s.mind(slot)
+	return mind.neverWell(s.instance()) && mind.unwellFor(s.instance(), s.Now) < time.Duration(s.health().Deadline)
 }

@@ -2,11 +2,13 @@ package service
 
 import (
 	. "github.com/onsi/ginkgo/v2"
+
+	v1 "deployer/api/v1"
 )
 
 var _ = Describe("the step install", func() {
 	aStep{
-		step:    stepInstall{},
+		step:    stepInstall{v1.Primary},
 		setup:   func(g *rig) { g.write(g.web("web", "v1", 8080)) },
 		effects: []string{"releases.Point", "units.Install"},
 	}.specs()

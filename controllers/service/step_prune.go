@@ -68,14 +68,17 @@ func (stepPrune) Assume(s *Scope) {
 }
 
 // surplus names the instances that may go: not the target, nothing that a slot points to
-// or runs, and not among the newest good ones.
+// or runs, not what the manifest wants and is bad, and not among the newest good ones.
 func surplus(s *Scope) []string {
 	stays := map[string]bool{s.instance(): true}
+	if s.Condemned != nil {
+		stays[s.Condemned.Instance] = true // so that it is not tried again
+	}
 	for _, name := range s.Facts.Releases.Pointers {
 		stays[name] = true
 	}
 	for _, slot := range slots() {
-		stays[s.Facts.Units.of(slot).Instance] = true
+		stays[s.unit(slot).Instance] = true
 	}
 	for _, r := range newestGood(s) {
 		stays[r.Instance.String()] = true

@@ -41,8 +41,8 @@ func (stepRoot) Assume(s *Scope) {
 // gcRoot is a root and the store path that it should keep.
 type gcRoot struct{ name, path string }
 
-// wantedRoots are those of the target, which comes first, of the last good one, and of the
-// good releases that are kept.
+// wantedRoots are those of the target, which comes first, of the last good one, of what
+// runs, and of the good releases that are kept.
 func (s *Scope) wantedRoots() []gcRoot {
 	wanted := make([]gcRoot, 0, 2)
 	add := func(root gcRoot) {
@@ -53,6 +53,11 @@ func (s *Scope) wantedRoots() []gcRoot {
 	for _, t := range [...]*Target{s.Target, s.Keep} {
 		if t != nil {
 			add(gcRoot{t.root, t.Release.StorePath})
+		}
+	}
+	for _, slot := range slots() {
+		if r, ok := s.Facts.Releases.Staged[s.unit(slot).Instance]; ok && s.Target != nil {
+			add(gcRoot{RootName(s.Name, r.Instance.Revision), r.Release.StorePath})
 		}
 	}
 	if s.Target == nil || len(s.Facts.Releases.Staged) < 2 {

@@ -2,32 +2,50 @@ package service
 
 import (
 	"context"
-	"strconv"
+	"fmt"
 
+	v1 "deployer/api/v1"
 	"deployer/reconcile"
 )
 
-// stepShift moves traffic to the instance: one rename of the upstream file.
-type stepShift struct{}
+// stepShift moves traffic to a slot: one rename of the upstream file.
+type stepShift struct{ slot v1.Slot }
 
-func (stepShift) Name() string      { return "shift" }
-func (stepShift) Condition() string { return "Serving" }
+func (stepShift) Name() string        { return "shift" }
+func (t stepShift) of() v1.Slot       { return t.slot }
+func (t stepShift) Condition() string { return conditionIn(t.slot, "Serving") }
 
-func (stepShift) Done(s *Scope) bool {
-	return s.Target.port() == 0 || s.Facts.Releases.Upstream == upstream(s.Target.port())
+func (t stepShift) Done(s *Scope) bool {
+	port := t.port(s)
+	return port == 0 || portOf(s.Facts.Releases.Upstream) == port
 }
 
-func (stepShift) Why(s *Scope) string {
-	if s.Facts.Releases.Upstream == "" {
+// port is that of what the slot runs or would run, else that of the target.
+func (t stepShift) port(s *Scope) int {
+	if port := s.port(t.slot); port != 0 || t.slot == v1.Standby {
+		return port
+	}
+	return s.Target.port()
+}
+
+func (t stepShift) Why(s *Scope) string {
+	switch live := s.live(); {
+	case s.Facts.Releases.Upstream == "":
 		return "requests go nowhere yet"
+	case live == otherSlot(t.slot):
+		return fmt.Sprintf("requests go to the %s slot, %s", live, s.Facts.Releases.Upstream)
 	}
 	return "requests go to " + s.Facts.Releases.Upstream
 }
 
-func (stepShift) Run(ctx context.Context, s *Scope) (reconcile.Result, error) {
-	return reconcile.Result{}, s.host.Releases.Shift(ctx, s.Name, s.Target.port())
+func (t stepShift) Run(ctx context.Context, s *Scope) (reconcile.Result, error) {
+	return reconcile.Result{}, s.host.Releases.Shift(ctx, s.Name, t.port(s))
 }
 
-func (stepShift) Assume(s *Scope) { s.Facts.Releases.Upstream = upstream(s.Target.port()) }
-
-func upstream(port int) string { return "127.0.0.1:" + strconv.Itoa(port) }
+func (t stepShift) Assume(s *Scope) {
+	s.Facts.Releases.Upstream = upstream(t.port(s))
+	for _, slot := range slots() {
+		s.Facts.of(slot).Open = 0
+	}
+	s.memory.live, s.memory.liveSince = t.slot, s.Now.Add(-longDrain)
+}

@@ -9,47 +9,73 @@ import (
 )
 
 // stepSoak waits until the instance has been well under traffic for the soak time
-// without a restart, and then makes that verdict durable. A restart begins the time anew.
-type stepSoak struct{}
+// without a restart, and then makes that verdict durable. A good release that comes back
+// is judged again at once, so that the newest verdict is the way back from the next one.
+type stepSoak struct{ slot v1.Slot }
 
 func (stepSoak) Name() string      { return "soak" }
+func (k stepSoak) of() v1.Slot     { return k.slot }
 func (stepSoak) Condition() string { return "Soaked" }
 
-func (stepSoak) Done(s *Scope) bool { return s.soaked(s.instance()) }
+func (stepSoak) Done(s *Scope) bool {
+	mine := s.Facts.Releases.Staged[s.instance()].Verdict
+	if mine == nil || mine.Result != v1.VerdictSoaked {
+		return false
+	}
+	for name, r := range s.Facts.Releases.Staged {
+		if name != s.instance() && s.soaked(name) && !r.Verdict.At.Before(mine.At) {
+			return false
+		}
+	}
+	return true
+}
 
 func (stepSoak) Why(s *Scope) string {
+	if s.soaked(s.instance()) {
+		return "it is good, and the last good one from now on"
+	}
 	return "it has not been well for " + s.soak().String() + " yet"
 }
 
-// Run says that an instance ended during its soak, and lets it try again all the same.
-func (stepSoak) Run(ctx context.Context, s *Scope) (reconcile.Result, error) {
-	if left := s.soak() - s.wellFor(); left > 0 {
-		if s.ended() {
-			return reconcile.Result{}, endedFault(s)
-		}
+func (k stepSoak) Run(ctx context.Context, s *Scope) (reconcile.Result, error) {
+	if left := s.soak() - s.soakedFor(k.slot); left > 0 && !s.soaked(s.instance()) {
 		interval := time.Duration(s.health().Interval)
 		return reconcile.Result{RequeueAfter: min(left, max(interval, left/20))}, nil
 	}
-	return reconcile.Result{}, s.host.Releases.Judge(ctx, s.Name, v1.Verdict{
-		Instance: s.instance(), Result: v1.VerdictSoaked, At: s.Now, Reason: "Soaked",
-	})
+	return reconcile.Result{}, s.host.Releases.Judge(ctx, s.Name, k.verdict(s))
 }
 
-func (stepSoak) Assume(s *Scope) {
-	name := s.instance()
-	r := s.Facts.Releases.Staged[name]
-	r.Verdict = &v1.Verdict{Instance: name, Result: v1.VerdictSoaked, At: s.Now}
-	s.Facts.Releases.Staged[name] = r
+// verdict is later than every other one, whatever the clock says.
+func (stepSoak) verdict(s *Scope) v1.Verdict {
+	at := s.Now
+	for _, r := range s.Facts.Releases.Staged {
+		if r.Verdict != nil && r.Verdict.Result == v1.VerdictSoaked && !at.After(r.Verdict.At) {
+			at = r.Verdict.At.Add(time.Microsecond)
+		}
+	}
+	return v1.Verdict{Instance: s.instance(), Result: v1.VerdictSoaked, At: at, Reason: "Soaked"}
+}
+
+func (k stepSoak) Assume(s *Scope) {
+	v := k.verdict(s)
+	r := s.Facts.Releases.Staged[v.Instance]
+	r.Verdict = &v
+	s.Facts.Releases.Staged[v.Instance] = r
 }
 
 // soak is how long the instance must stay well; it applies in place.
 func (s *Scope) soak() time.Duration { return time.Duration(s.Assignment.Service.Deploy.Soak) }
 
-// wellFor is how long the present process has been seen well by this daemon. The unit's
-// own times are of the wall clock, which may jump.
-func (s *Scope) wellFor() time.Duration {
-	if s.memory.wellSince.IsZero() {
+// soakedFor is how long the present process of the slot has been seen well by this daemon,
+// with the requests going to it if it takes any. The unit's own times are of the wall
+// clock, which may jump.
+func (s *Scope) soakedFor(slot v1.Slot) time.Duration {
+	since := s.mind(slot).wellSince
+	if since.IsZero() || s.Target.port() != 0 && s.live() != slot {
 		return 0
 	}
-	return s.Now.Sub(s.memory.wellSince)
+	if s.Target.port() != 0 && s.memory.liveSince.After(since) {
+		since = s.memory.liveSince
+	}
+	return s.Now.Sub(since)
 }

@@ -10,27 +10,28 @@ import (
 	"deployer/reconcile"
 )
 
-// stepStart starts the primary slot, or restarts it when it runs something else. In the
-// meantime Caddy holds the requests.
-type stepStart struct{}
+// stepStart starts a slot, or restarts it when it runs something else. In the primary of
+// a service that does not overlap, Caddy holds the requests in the meantime.
+type stepStart struct{ slot v1.Slot }
 
-func (stepStart) Name() string      { return "start" }
-func (stepStart) Condition() string { return "Started" }
+func (stepStart) Name() string        { return "start" }
+func (t stepStart) of() v1.Slot       { return t.slot }
+func (t stepStart) Condition() string { return conditionIn(t.slot, "Started") }
 
 // Done leaves a process alone that systemd itself is restarting, once we have started
 // this instance: otherwise every pass would undo systemd's growing delay.
-func (stepStart) Done(s *Scope) bool {
-	instance := s.instance()
-	return s.runs(instance) || s.primary().Active == "activating" && s.memory.started(instance)
+func (t stepStart) Done(s *Scope) bool {
+	instance, u := s.instance(), s.unit(t.slot)
+	return s.runs(t.slot, instance) || u.Active == "activating" && (s.mind(t.slot).started(instance) || u.Instance == instance)
 }
 
-func (stepStart) Why(s *Scope) string {
-	u := s.primary()
+func (t stepStart) Why(s *Scope) string {
+	u := s.unit(t.slot)
 	switch {
 	case u.Running() && u.Instance == "":
-		return "what the primary slot runs is not known"
+		return fmt.Sprintf("what the %s slot runs is not known", t.slot)
 	case u.Running():
-		return "the primary slot runs " + u.Instance
+		return fmt.Sprintf("the %s slot runs %s", t.slot, u.Instance)
 	case u.Active == "":
 		return "it does not run"
 	}
@@ -43,40 +44,47 @@ func (stepStart) Why(s *Scope) string {
 // What we started, what ended without becoming well (or, not being soaked yet, ended at
 // all), and what systemd does not start again by itself, is started once more; the error
 // makes the next time come later and later.
-func (stepStart) Run(ctx context.Context, s *Scope) (reconcile.Result, error) {
-	instance, u := s.instance(), s.primary()
-	if u.Running() && u.Instance == "" && s.memory.started(instance) {
-		return reconcile.Result{}, unknownFault(s)
-	}
-	again := !u.Running() && s.memory.started(instance) && (s.memory.neverWell(instance) || !s.soaked(instance))
-	err := s.host.Units.Start(ctx, s.Name, v1.Primary)
-	var fault *providers.Fault
-	if err == nil || errors.As(err, &fault) && fault.Own {
-		s.memory.noteStart(instance, s.Now)
-	}
+func (t stepStart) Run(ctx context.Context, s *Scope) (reconcile.Result, error) {
+	instance, u, mind := s.instance(), s.unit(t.slot), s.mind(t.slot)
 	switch {
-	case err != nil || !again:
-	case s.Facts.Probe.Reason == portTaken:
-		err = takenFault(s)
-	default:
-		err = endedFault(s)
+	case u.Running() && u.Instance == "" && mind.started(instance):
+		return reconcile.Result{}, unknownFault(s, t.slot)
+	case t.slot == v1.Primary && !u.Running() && s.Facts.Holder != "":
+		return reconcile.Result{}, takenFault(s)
+	}
+	again := !u.Running() && mind.started(instance) && (mind.neverWell(instance) || !s.soaked(instance))
+	err := s.host.Units.Start(ctx, s.Name, t.slot)
+	var fault *providers.Fault
+	own := errors.As(err, &fault) && fault.Own
+	if err == nil || own {
+		mind.noteStart(instance, s.Now)
+	}
+	if own {
+		mind.startFault = fault
+	}
+	if err == nil && again {
+		err = endedFault(s, t.slot)
 	}
 	return reconcile.Result{}, err
 }
 
-func (stepStart) Assume(s *Scope) {
-	u := s.primary()
+func (t stepStart) Assume(s *Scope) {
+	u := s.unit(t.slot)
 	u.Active, u.Sub, u.Instance, u.Since, u.Restarts = "active", "running", s.instance(), s.Now, 0
-	s.Facts.Units.Primary = u
-	s.memory.noteStart(u.Instance, s.Now)
+	if t.slot == v1.Primary {
+		s.Facts.Holder = ""
+	}
+	s.Facts.of(t.slot).Probe, s.Facts.of(t.slot).ProbeErr = providers.ProbeResult{}, nil
+	s.mind(t.slot).noteStart(u.Instance, s.Now)
 }
 
 // unknownFault is for a process that was started by us and does not show its revision:
 // stopping it again and again would not help.
-func unknownFault(s *Scope) error {
+func unknownFault(s *Scope, slot v1.Slot) error {
+	unit := v1.UnitName(s.Name, slot)
 	return &providers.Fault{
 		Reason: "RevisionUnknown",
 		Message: fmt.Sprintf("%s runs, but its credential `revision` cannot be read; look at /run/credentials and at `systemctl cat %s`",
-			v1.UnitName(s.Name, v1.Primary), s.Name),
+			unit, unit),
 	}
 }

@@ -19,7 +19,7 @@ func (stepStop) Done(s *Scope) bool { return len(s.upSlots()) == 0 }
 
 func (stepStop) Why(s *Scope) string {
 	slot := s.upSlots()[0]
-	return v1.UnitName(s.Name, slot) + " is " + s.Facts.Units.of(slot).Active
+	return v1.UnitName(s.Name, slot) + " is " + s.unit(slot).Active
 }
 
 func (stepStop) Run(ctx context.Context, s *Scope) (reconcile.Result, error) {
@@ -33,7 +33,7 @@ func (stepStop) Run(ctx context.Context, s *Scope) (reconcile.Result, error) {
 
 func (stepStop) Assume(s *Scope) {
 	for _, slot := range s.upSlots() {
-		s.Facts.Units.of(slot).Active = "inactive"
+		s.unit(slot).Active = "inactive"
 	}
 }
 
@@ -41,7 +41,7 @@ func (stepStop) Assume(s *Scope) {
 func (s *Scope) upSlots() []v1.Slot {
 	var out []v1.Slot
 	for _, slot := range []v1.Slot{v1.Standby, v1.Primary} {
-		u := s.Facts.Units.of(slot)
+		u := s.unit(slot)
 		if u.Ours && u.Active != "" && u.Active != "inactive" && u.Active != "failed" {
 			out = append(out, slot)
 		}

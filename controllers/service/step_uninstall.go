@@ -32,7 +32,7 @@ func (stepUninstall) Run(ctx context.Context, s *Scope) (reconcile.Result, error
 
 func (stepUninstall) Assume(s *Scope) {
 	for _, slot := range s.ownSlots() {
-		*s.Facts.Units.of(slot) = providers.UnitFacts{}
+		*s.unit(slot) = providers.UnitFacts{}
 	}
 }
 
@@ -40,7 +40,7 @@ func (stepUninstall) Assume(s *Scope) {
 func (s *Scope) ownSlots() []v1.Slot {
 	var out []v1.Slot
 	for _, slot := range []v1.Slot{v1.Standby, v1.Primary} {
-		if s.Facts.Units.of(slot).Ours {
+		if s.unit(slot).Ours {
 			out = append(out, slot)
 		}
 	}

@@ -9,9 +9,6 @@ import (
 	"deployer/providers"
 )
 
-// evidenceLines of the journal are shown in status.
-const evidenceLines = 20
-
 // summarise works out the service's state once, at the end of a pass, and reports it when
 // anything in it changed.
 func (r *Reconciler) summarise(ctx context.Context, s *Scope, err error) {
@@ -28,6 +25,7 @@ func (r *Reconciler) summarise(ctx context.Context, s *Scope, err error) {
 		*m = memory{}
 		return
 	}
+	r.record(ctx, s)
 	j := judge(s, err)
 	if err != nil {
 		r.tell(ctx, s, v1.Event{Type: v1.EventWarning, Reason: j.reason, Message: j.message})
@@ -40,6 +38,7 @@ func (r *Reconciler) summarise(ctx context.Context, s *Scope, err error) {
 	}
 	if err == nil && j.step == nil {
 		clear(m.told)
+		m.settled = settled{s.instance(), s.Assignment.Generation}
 	}
 }
 

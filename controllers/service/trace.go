@@ -5,6 +5,8 @@ import v1 "deployer/api/v1"
 // Planned is one line of a plan.
 type Planned struct {
 	Step string `json:"step"`
+	// Slot that it is about; empty for what concerns no slot.
+	Slot v1.Slot `json:"slot,omitempty"`
 	// Instance that the step is about; empty in a removal.
 	Instance string `json:"instance,omitempty"`
 	Why      string `json:"why"`
@@ -12,13 +14,15 @@ type Planned struct {
 
 // Plan is what the next pass of a service would do, and why it would do that.
 type Plan struct {
-	Service  string     `json:"service"`
-	State    v1.State   `json:"state"`
-	Strategy string     `json:"strategy,omitempty"`
-	Blocked  string     `json:"blocked,omitempty"`
-	Steps    []Planned  `json:"steps"`
-	Serving  *v1.Target `json:"serving,omitempty"`
-	Desired  *v1.Target `json:"desired,omitempty"`
+	Service  string   `json:"service"`
+	State    v1.State `json:"state"`
+	Strategy string   `json:"strategy,omitempty"`
+	// StrategyReason says why, as half a sentence.
+	StrategyReason string     `json:"strategyReason,omitempty"`
+	Blocked        string     `json:"blocked,omitempty"`
+	Steps          []Planned  `json:"steps"`
+	Serving        *v1.Target `json:"serving,omitempty"`
+	Desired        *v1.Target `json:"desired,omitempty"`
 }
 
 // longestPlan bounds a trace; no plan comes near it.
@@ -34,6 +38,9 @@ func Trace(s *Scope) []Planned {
 			return out
 		}
 		p := Planned{Step: step.Name(), Why: step.Why(about)}
+		if in, ok := step.(slotted); ok {
+			p.Slot = in.of()
+		}
 		if about.Target != nil {
 			p.Instance = about.instance()
 		}

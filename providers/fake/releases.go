@@ -58,6 +58,19 @@ func (r releases) Stage(ctx context.Context, q providers.StageRequest) error {
 	})
 }
 
+func (r releases) Reserve(ctx context.Context, service, instance string, port int) error {
+	return r.w.run(ctx, act("releases.Reserve", service, instance, strconv.Itoa(port)), func() error {
+		f := r.w.files(service)
+		staged, ok := f.staged[instance]
+		if !ok {
+			return fmt.Errorf("reserving port %d for %s of %s: %w", port, instance, service, providers.ErrNotFound)
+		}
+		staged.StandbyPort = port
+		f.staged[instance] = staged
+		return nil
+	})
+}
+
 func (r releases) Point(ctx context.Context, service string, slot v1.Slot, instance string) error {
 	return r.w.run(ctx, act("releases.Point", service, string(slot), instance), func() error {
 		f := r.w.files(service)

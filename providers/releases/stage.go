@@ -97,6 +97,34 @@ func (d *Directory) render(q providers.StageRequest) (map[string][]byte, error) 
 	}, err
 }
 
+// Reserve writes the standby's port into release.json; all else of the directory stays.
+func (d *Directory) Reserve(ctx context.Context, service, instance string, port int) error {
+	doing := fmt.Sprintf("reserving port %d for %s of %s", port, instance, service)
+	if port < 1 || port > 65535 {
+		return fmt.Errorf("%s: not a port", doing)
+	}
+	facts, err := d.Observe(ctx, service)
+	if err != nil {
+		return err
+	}
+	r, ok := facts.Staged[instance]
+	switch {
+	case !ok:
+		return fmt.Errorf("%s: %w", doing, providers.ErrNotFound)
+	case r.StandbyPort == port:
+		return nil
+	}
+	data, err := encode(envelope{
+		Instance: r.Instance, Commit: r.Commit, StandbyPort: port, StagedAt: r.StagedAt, Release: r.Release,
+	})
+	if err != nil {
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	return d.write(service, doing, func(root *os.Root) error {
+		return durable.WriteFile(root, instance+"/"+fileRelease, data, modeOf(fileRelease))
+	})
+}
+
 func same(old providers.StagedRelease, q providers.StageRequest) bool {
 	return old.Instance == q.Instance && old.Commit == q.Commit && old.StandbyPort == q.StandbyPort &&
 		written(old.Release) == written(q.Release)
