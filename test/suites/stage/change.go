@@ -58,13 +58,26 @@ func Changed(service v1.Service, c Change) v1.Service {
 // Apply writes a service into the manifest, whole, and in place of what was there.
 func (s *Stage) Apply(ctx context.Context, service v1.Service) {
 	GinkgoHelper()
-	text, err := json.Marshal(service)
+	s.apply(ctx, service)
+}
+
+func (s *Stage) apply(ctx context.Context, document any) {
+	GinkgoHelper()
+	text, err := json.Marshal(document)
 	Expect(err).NotTo(HaveOccurred())
 	var said bytes.Buffer
 	err = s.Laptop.Run(ctx, env.Command{
 		Args: []string{"deploy-manifest", "apply", "-f", "-"}, Stdin: bytes.NewReader(text), Stdout: &said, Stderr: &said,
 	})
 	Expect(err).NotTo(HaveOccurred(), "%s: %s", text, &said)
+}
+
+// Rename writes a service under its new name, in one edit with the removal of the old one.
+func (s *Stage) Rename(ctx context.Context, old string, service v1.Service) {
+	GinkgoHelper()
+	s.apply(ctx, map[string]any{
+		"version": 1, "services": []v1.Service{service}, "removed": []map[string]string{{"name": old}},
+	})
 }
 
 // StartService adds a service for now, with a release that is in the cache, and waits until

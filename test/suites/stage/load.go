@@ -55,7 +55,7 @@ func (s *Stage) StartLoad(ctx context.Context, targets ...load.Target) *Load {
 	l.stdin, err = l.command.StdinPipe()
 	Expect(err).NotTo(HaveOccurred())
 	Expect(l.command.Start()).To(Succeed())
-	DeferCleanup(func() { l.end() })
+	DeferCleanup(l.Stop)
 	Eventually(ctx, l.said.ready).WithTimeout(Patience).Should(BeClosed(), "the load generator is not ready: %s", l.said)
 	return l
 }
@@ -83,6 +83,9 @@ func (l *Load) End() load.Report {
 	GinkgoWriter.Print(l.report)
 	return *l.report
 }
+
+// Stop ends the load, whatever it got.
+func (l *Load) Stop() { _ = l.end() }
 
 func (l *Load) end() error {
 	if l.command.ProcessState != nil {
