@@ -66,6 +66,7 @@ func New(o Options) *Set {
 
 	s.Services = service.New(service.Options{
 		Host: o.Host, HostName: o.HostName, Desired: s.Source.Lookup, OnStep: o.OnStep,
+		Successor: s.successor,
 		Report: s.Board.Service, Gone: s.Board.Gone,
 	})
 

@@ -79,6 +79,14 @@ func (b *Board) Service(name string, state v1.ServiceState) {
 	})
 }
 
+// State is a service's state as it was reported last.
+func (b *Board) State(name string) (v1.ServiceState, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	st, ok := b.services[name]
+	return st, ok
+}
+
 // Gone takes a service out of the report: nothing is left of it on this host.
 func (b *Board) Gone(name string) {
 	b.change(func() bool {

@@ -145,6 +145,7 @@ func gatherEvidence(ctx context.Context, s *Scope, slot v1.Slot, lines int) *v1.
 	}
 	log, err := s.host.Units.Journal(ctx, s.Name, slot, lines)
 	if err != nil {
+		s.memory.doubts(err)
 		log = []string{"the journal could not be read: " + err.Error()}
 	}
 	e.Log = redacted(log, s.Facts.Secret.Content)

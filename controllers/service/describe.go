@@ -75,6 +75,8 @@ func (r *Reconciler) describe(ctx context.Context, s *Scope, j judgement, err er
 	}
 	if h := s.Assignment.Service.HTTP; h != nil {
 		st.Route = h.Domain + h.Path
+	} else if s.Assignment.Kind == v1.Dismissed {
+		st.Route = before.Route
 	}
 	if before.State != st.State || st.Since.IsZero() {
 		st.Since = now

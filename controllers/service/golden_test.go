@@ -13,6 +13,7 @@ import (
 	. "github.com/onsi/gomega"
 
 	v1 "deployer/api/v1"
+	"deployer/providers/fake"
 )
 
 var update = flag.Bool("update", false, "write the golden files again")
@@ -77,6 +78,50 @@ func stories() []story {
 			web.Hold = &v1.Hold{Forever: true, Owner: "ann@laptop", Reason: "load test"}
 			g.write(web)
 		}},
+		{"overlap-first", func(g *rig) { g.write(g.overlap("web", "v1", 8080)) }},
+		{"overlap-next", func(g *rig) {
+			settled(g, g.overlap("web", "v1", 8080))
+			g.write(g.overlap("web", "v2", 8080))
+		}},
+		{"overlap-while-it-soaks", func(g *rig) {
+			settled(g, g.overlap("web", "v1", 8080))
+			g.write(g.overlap("web", "v2", 8080))
+			_ = g.drive("web", 4*second)
+		}},
+		{"overlap-a-fix-while-it-soaks", func(g *rig) {
+			settled(g, g.overlap("web", "v1", 8080))
+			g.write(g.overlap("web", "v2", 8080))
+			_ = g.drive("web", 4*second)
+			g.write(g.overlap("web", "v3", 8080))
+		}},
+		{"overlap-exits-while-it-soaks", func(g *rig) {
+			settled(g, g.overlap("web", "v1", 8080))
+			g.write(g.overlap("web", "v2", 8080))
+			_ = g.drive("web", 4*second)
+			g.Kill("web", v1.Standby)
+			g.Clock.Advance(second)
+		}},
+		{"overlap-rolled-back", func(g *rig) {
+			settled(g, g.overlap("web", "v1", 8080))
+			s := g.overlap("web", "v2", 8080)
+			g.Programs[s.Artifact.StorePath] = fake.Program{ExitsAfter: 1, Status: 3}
+			settled(g, s)
+		}},
+		{"overlap-held-while-it-soaks", func(g *rig) {
+			settled(g, g.overlap("web", "v1", 8080))
+			s := g.overlap("web", "v2", 8080)
+			g.write(s)
+			_ = g.drive("web", 4*second)
+			s.Hold = &v1.Hold{Forever: true}
+			g.write(s)
+		}},
+		{"overlap-to-replace", func(g *rig) {
+			settled(g, g.overlap("web", "v1", 8080))
+			g.write(g.overlap("web", "v2", 8080))
+			_ = g.drive("web", 4*second)
+			g.Overlap["web"] = false
+			g.write(g.web("web", "v2", 8080))
+		}},
 		{"removed", func(g *rig) {
 			settled(g, g.web("web", "v1", 8080))
 			g.write()
@@ -101,7 +146,7 @@ func planText(p Plan) string {
 		fmt.Fprintf(&b, "blocked: %s\n", p.Blocked)
 	}
 	for _, s := range p.Steps {
-		fmt.Fprintf(&b, "%-10s %-22s %s\n", s.Step, s.Instance, s.Why)
+		fmt.Fprintf(&b, "%-10s %-8s %-22s %s\n", s.Step, s.Slot, s.Instance, s.Why)
 	}
 	return b.String()
 }

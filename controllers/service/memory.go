@@ -43,9 +43,9 @@ func (m *memory) of(slot v1.Slot) *slotMemory {
 	return &m.primary
 }
 
-// noteLive begins anew when requests go elsewhere.
+// noteLive begins anew when requests go elsewhere, and after a clock that went back.
 func (m *memory) noteLive(slot v1.Slot, now time.Time) {
-	if slot != m.live || m.liveSince.IsZero() {
+	if slot != m.live || m.liveSince.IsZero() || now.Before(m.liveSince) {
 		m.live, m.liveSince = slot, now
 	}
 }

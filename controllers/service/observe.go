@@ -33,7 +33,7 @@ func (r *Reconciler) observe(ctx context.Context, name string, m *memory) (*Scop
 	}
 	chooseTarget(s)
 	if s.Assignment.Kind == v1.Dismissed {
-		s.Successor = r.successor(name)
+		s.Successor = r.successor(Place{Service: name, Route: m.seen().Route, Port: s.port(v1.Primary)})
 	}
 	if err := observeClosures(ctx, s); err != nil {
 		return s, err

@@ -148,7 +148,7 @@ func abandonPlan(s *Scope) ([]Step, *Scope) {
 	if !ok {
 		return nil, s
 	}
-	plan := make([]Step, 0, 3)
+	plan := append(make([]Step, 0, 4), stepRoute{})
 	if s.live() == v1.Standby {
 		plan = append(plan, stepShift{v1.Primary})
 	}

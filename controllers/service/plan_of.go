@@ -17,6 +17,9 @@ func (r *Reconciler) Plan(ctx context.Context, name string) (Plan, error) {
 	}
 	j := judge(s, s.Blocked)
 	p := Plan{Service: name, State: j.state, Blocked: messageOf(s.Blocked)}
+	if s.Condemned != nil {
+		p.Blocked = j.message
+	}
 	if d := desiredOf(s); d != (v1.Target{}) {
 		p.Desired = &d
 	}

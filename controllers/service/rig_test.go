@@ -119,7 +119,17 @@ func (g *rig) expectServing(name string, s v1.Service) {
 	Expect(v1.FindCondition(st.Conditions, v1.Ready).Status).To(Equal(v1.True))
 }
 
+// overlap is a small web service whose releases overlap.
+func (g *rig) overlap(name, release string, port int) v1.Service {
+	s := g.web(name, release, port)
+	s.Deploy.Strategy = ""
+	g.Overlap[name] = true
+	return s
+}
+
 const second = time.Second
+
+func ctx() context.Context { return context.Background() }
 
 // changes are the effects on the host; events are only the telling of them.
 func (g *rig) changes() []string {
@@ -159,6 +169,11 @@ func (g *rig) drive(name string, d time.Duration) error {
 		g.Clock.Advance(wait)
 	}
 	return last
+}
+
+// anyRuns reports whether either slot has a process.
+func (g *rig) anyRuns(name string) bool {
+	return g.Unit(name, v1.Primary).Running() != "" || g.Unit(name, v1.Standby).Running() != ""
 }
 
 // picture is the host as far as it matters: two that look the same are the same. It has

@@ -1,6 +1,8 @@
 package service
 
 import (
+	"time"
+
 	v1 "deployer/api/v1"
 	"deployer/providers/fake"
 )
@@ -27,8 +29,11 @@ func withSecrets(s v1.Service) v1.Service {
 	return s
 }
 
-// scenarios of the replace plan and of removal. (Overlap adds its own.)
-func scenarios() []scenario {
+// scenarios of all plans.
+func scenarios() []scenario { return append(replaceScenarios(), overlapScenarios()...) }
+
+// replaceScenarios are those of the replace plan and of removal.
+func replaceScenarios() []scenario {
 	web := func(release string) func(g *rig) {
 		return func(g *rig) { g.write(g.web("web", release, 8080)) }
 	}
@@ -76,6 +81,57 @@ func scenarios() []scenario {
 			// Half of the removal is done when the name comes back.
 			g.reach("unroot")
 		}, web("v1"), false},
+	}
+}
+
+// overlapScenarios are those of two slots, and of bad releases.
+func overlapScenarios() []scenario {
+	web := func(release string) func(g *rig) {
+		return func(g *rig) { g.write(g.overlap("web", release, 8080)) }
+	}
+	settled := func(releases ...string) func(g *rig) {
+		return func(g *rig) {
+			for _, release := range releases {
+				web(release)(g)
+				g.settle("web")
+			}
+		}
+	}
+	bad := func(p fake.Program, strategy string) func(g *rig) {
+		return func(g *rig) {
+			s := g.overlap("web", "v9", 8080)
+			s.Deploy.Strategy = strategy
+			g.Overlap["web"] = strategy == ""
+			g.Programs[s.Artifact.StorePath] = p
+			g.write(s)
+		}
+	}
+	exits, silent := fake.Program{ExitsAfter: 1, Status: 3}, fake.Program{NeverListens: true}
+	during := func(seconds time.Duration) func(g *rig) {
+		return func(g *rig) {
+			settled("v1")(g)
+			web("v2")(g)
+			_ = g.drive("web", seconds*second)
+		}
+	}
+	return []scenario{
+		{"the first overlapping release", func(*rig) {}, web("v1"), false},
+		{"an overlapping release", settled("v1"), web("v2"), true},
+		{"the fifth overlapping release", settled("v1", "v2", "v3", "v4"), web("v5"), true},
+		{"an overlapping rollback", settled("v1", "v2"), web("v1"), true},
+		{"a bad release", settled("v1"), bad(exits, ""), true},
+		{"a silent release", settled("v1"), bad(silent, ""), true},
+		{"a release that is bad while it soaks", settled("v1"), bad(fake.Program{ExitsAfter: 4 * second, Status: 1}, ""), true},
+		{"a bad release that replaces", settled("v1"), bad(exits, v1.StrategyReplace), false},
+		{"a bad first release", func(*rig) {}, bad(exits, ""), false},
+		{"a fix of one that soaks", during(4), web("v3"), true},
+		{"a hold of one that soaks", during(4), func(g *rig) {
+			s := g.overlap("web", "v2", 8080)
+			s.Hold = &v1.Hold{Forever: true}
+			g.write(s)
+		}, true},
+		{"the other strategy for one that soaks", during(4), func(g *rig) { g.write(g.web("web", "v2", 8080)); g.Overlap["web"] = false }, false},
+		{"a removal of one that soaks", during(4), func(g *rig) { g.write() }, false},
 	}
 }
 

@@ -24,9 +24,9 @@ type Options struct {
 	Desired func(name string) v1.Assignment
 	// Held gives the hold that was set on this host; nil for none.
 	Held func(service string) *v1.Hold
-	// Successor names the service that takes over from one that goes, until that one serves;
-	// empty when there is none.
-	Successor func(service string) string
+	// Successor names the service that takes the place of one that goes, until that one
+	// serves; empty when there is none.
+	Successor func(old Place) string
 	// Report takes the service's state when it changed; Gone is told, once, that nothing is
 	// left of a service that was reported.
 	Report func(name string, state v1.ServiceState)
@@ -34,6 +34,12 @@ type Options struct {
 	// OnStep is told how long each step took, for metrics.
 	OnStep func(step string, took time.Duration, err error)
 	Now    func() time.Time
+}
+
+// Place is where requests to a service came in: domain and path, and the port behind them.
+type Place struct {
+	Service, Route string
+	Port           int
 }
 
 // Reconciler makes one service at a time agree with the manifest. It implements
@@ -44,7 +50,7 @@ type Reconciler struct {
 	desired  func(string) v1.Assignment
 	// heldHere and successor are the options'.
 	heldHere  func(string) *v1.Hold
-	successor func(string) string
+	successor func(Place) string
 	report    func(string, v1.ServiceState)
 	gone      func(string)
 	onStep    func(string, time.Duration, error)
@@ -65,7 +71,7 @@ func New(o Options) *Reconciler {
 		r.heldHere = func(string) *v1.Hold { return nil }
 	}
 	if r.successor == nil {
-		r.successor = func(string) string { return "" }
+		r.successor = func(Place) string { return "" }
 	}
 	if r.report == nil {
 		r.report = func(string, v1.ServiceState) {}

@@ -142,16 +142,9 @@ var _ = Describe("the replace plan", func() {
 		web := g.web("web", "v1", 8080)
 		g.Programs[web.Artifact.StorePath] = fake.Program{NeverListens: true, Log: []string{"cannot bind"}}
 		g.write(web)
-		var err error
-		for range 200 {
-			result, e := g.pass("web")
-			if err = e; err != nil {
-				break
-			}
-			g.Clock.Advance(result.RequeueAfter)
-		}
-		Expect(providers.ReasonOf(err)).To(Equal("HealthDeadlineExceeded"))
+		g.settle("web")
 		st := g.states["web"]
+		Expect(st.Reason).To(Equal("HealthDeadlineExceeded"))
 		Expect(st.State).To(Equal(v1.Stalled))
 		Expect(st.Health).To(Equal(v1.Failed))
 		Expect(st.Evidence.Log).To(ContainElement(ContainSubstring("cannot bind")))

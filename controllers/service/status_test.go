@@ -174,7 +174,7 @@ var _ = Describe("events", func() {
 		g.write()
 		g.settle("web")
 		Expect(g.events("web")[11:]).To(Equal([]string{
-			"Starting", "Unrouting", "Stopping", "Uninstalling", "Unrooting", "Forgetting", "Removed",
+			"Starting", "Healed", "Unrouting", "Stopping", "Uninstalling", "Unrooting", "Forgetting", "Removed",
 		}))
 	})
 

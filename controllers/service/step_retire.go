@@ -56,6 +56,7 @@ func (r stepRetire) Run(ctx context.Context, s *Scope) (reconcile.Result, error)
 	if err := s.host.Releases.Point(ctx, s.Name, r.slot, ""); err != nil {
 		return reconcile.Result{}, fmt.Errorf("removing the pointer of the %s slot: %w", r.slot, err)
 	}
+	*s.mind(r.slot) = slotMemory{} // another try begins anew
 	return reconcile.Result{}, nil
 }
 

@@ -33,7 +33,7 @@ func (t stepShift) Why(s *Scope) string {
 	case s.Facts.Releases.Upstream == "":
 		return "requests go nowhere yet"
 	case live == otherSlot(t.slot):
-		return fmt.Sprintf("requests go to the %s slot, %s", live, s.Facts.Releases.Upstream)
+		return fmt.Sprintf("requests go to the %s slot", live)
 	}
 	return "requests go to " + s.Facts.Releases.Upstream
 }
@@ -44,8 +44,5 @@ func (t stepShift) Run(ctx context.Context, s *Scope) (reconcile.Result, error) 
 
 func (t stepShift) Assume(s *Scope) {
 	s.Facts.Releases.Upstream = upstream(t.port(s))
-	for _, slot := range slots() {
-		s.Facts.of(slot).Open = 0
-	}
-	s.memory.live, s.memory.liveSince = t.slot, s.Now.Add(-longDrain)
+	s.memory.live, s.memory.liveSince = t.slot, s.Now
 }

@@ -61,6 +61,7 @@ func (k stepSoak) Assume(s *Scope) {
 	r := s.Facts.Releases.Staged[v.Instance]
 	r.Verdict = &v
 	s.Facts.Releases.Staged[v.Instance] = r
+	s.memory.liveSince = s.Now.Add(-max(s.soak(), settling))
 }
 
 // soak is how long the instance must stay well; it applies in place.

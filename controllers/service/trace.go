@@ -1,6 +1,9 @@
 package service
 
-import v1 "deployer/api/v1"
+import (
+	v1 "deployer/api/v1"
+	"deployer/providers"
+)
 
 // Planned is one line of a plan.
 type Planned struct {
@@ -47,6 +50,25 @@ func Trace(s *Scope) []Planned {
 		out = append(out, p)
 		step.Assume(about)
 		s.Facts = about.Facts
+		s.chooseAgain()
 	}
 	return out
+}
+
+// chooseAgain finds the target anew, as the next round of a pass would. What the last good
+// release needs is taken to be here: it was, when it ran.
+func (s *Scope) chooseAgain() {
+	if s.Assignment.Kind != v1.Assigned {
+		return
+	}
+	s.Target, s.Keep, s.Good, s.Condemned, s.Blocked = nil, nil, nil, nil, nil
+	chooseTarget(s)
+	if s.Target == nil || s.Target.Wanted {
+		return
+	}
+	path := s.Target.Release.StorePath
+	if _, seen := s.Facts.Closures[path]; !seen {
+		s.Facts.Closures[path] = providers.ClosureFacts{Valid: true, OnDisk: true}
+		s.Facts.Roots[s.Target.root] = path
+	}
 }

@@ -30,6 +30,19 @@ func (w *World) Kill(service string, slot v1.Slot) {
 	w.restartLater(u)
 }
 
+// Turn makes running processes of a store path behave like that from now on, as a program
+// does that loses its database.
+func (w *World) Turn(storePath string, p Program) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.Programs[storePath] = p
+	for _, u := range w.units {
+		if u.process != nil && u.process.release.StorePath == storePath {
+			u.process.program = p
+		}
+	}
+}
+
 // StopByHand is a person's `systemctl stop`.
 func (w *World) StopByHand(service string, slot v1.Slot) {
 	w.mu.Lock()

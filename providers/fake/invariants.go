@@ -82,10 +82,16 @@ func (w *World) watchInterruption(u *Unit, done string) {
 		w.watch.broken("4: %s was started with %s, which is bad", v1.UnitName(u.service, u.slot), staged.Instance)
 	}
 	_, routed := w.Caddy.Routes[u.service]
-	serves := u.process != nil && f.upstream == address(u.process.port) && w.well(u)
+	serves := u.process != nil && f.upstream == address(u.process.port) && w.well(u) && !f.isBad(u.process.instance)
 	if serves && routed && (done == "stopped" || w.Overlap[u.service]) {
 		w.watch.broken("1: %s was %s while it served and was well", v1.UnitName(u.service, u.slot), done)
 	}
+}
+
+// isBad reports whether the instance was judged so: it is stopped, however well it may look.
+func (f *serviceFiles) isBad(instance string) bool {
+	v := f.staged[instance].Verdict
+	return v != nil && v.Result == v1.VerdictBad
 }
 
 // watchRoot is invariants 2 and 3, after a root has left that path.
