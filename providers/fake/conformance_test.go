@@ -23,6 +23,7 @@ var _ = conformance.Host(conformance.Everything{
 	Secrets:  secretsHost,
 	Routes:   routesHost,
 	Prober:   proberHost,
+	Ports:    portsHost,
 	States:   func() providers.States { return fake.New().Host().States },
 })
 
@@ -141,6 +142,21 @@ func proberHost() conformance.ProberHost {
 		Displaced: func() providers.ProbeRequest {
 			w.Listeners[8080] = "nginx (pid 7)"
 			return running(fake.Program{})
+		},
+	}
+}
+
+func portsHost() conformance.PortsHost {
+	w := fake.New()
+	return conformance.PortsHost{
+		Ports: w.Host().Ports,
+		Listen: func(port int) func() {
+			w.Listeners[port] = "nginx (pid 7)"
+			return func() { delete(w.Listeners, port) }
+		},
+		Connect: func(port, connections int) func() {
+			w.Connections[port] = connections
+			return func() { delete(w.Connections, port) }
 		},
 	}
 }

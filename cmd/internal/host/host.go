@@ -108,6 +108,7 @@ func (h *Handle) open(ctx context.Context, paths providers.Paths) (err error) {
 	}
 	h.Closures, h.Units, h.Routes, h.Releases = h.Nix, h.Systemd, h.Caddy, releases.New(releases.Options{Paths: paths})
 	h.Secrets, h.Prober = secrets.New(paths), probe.New(probe.Options{})
+	h.Ports = probe.NewPorts(probe.PortsOptions{})
 	return nil
 }
 

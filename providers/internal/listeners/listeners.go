@@ -1,6 +1,6 @@
-// Package listeners tells from /proc which process listens on a TCP port. It is read by
-// providers/probe, for a probe counts only if the slot itself answers it, and by
-// providers/caddy, to find the process behind the admin API.
+// Package listeners tells from /proc which process listens on a TCP port, and how many
+// connections it has. It is read by providers/probe, for a probe counts only if the slot
+// itself answers it, and by providers/caddy, to find the process behind the admin API.
 package listeners
 
 import (
