@@ -25,9 +25,11 @@ func LoggingCaddy() env.File {
 	Expect(err).NotTo(HaveOccurred())
 	var config map[string]any
 	Expect(json.Unmarshal(data, &config)).To(Succeed())
+	// Only the default log hears of the admin API; so the journal's gets another name.
 	logs, ok := config["logging"].(map[string]any)["logs"].(map[string]any)
 	Expect(ok).To(BeTrue())
-	logs["admin"] = map[string]any{
+	logs["journal"] = logs["default"]
+	logs["default"] = map[string]any{
 		"include": []string{"admin.api"},
 		"writer":  map[string]any{"output": "file", "filename": adminLog, "mode": "0600"},
 	}
