@@ -79,10 +79,16 @@ type rounds struct {
 	daemon *daemon
 	paths  []string
 	asker  *asker
+	// strategy is webService's when empty.
+	strategy string
 }
 
 func (r *rounds) service(i int) v1.Service {
-	return webService(latencyName, r.paths[i], latencyPort)
+	s := webService(latencyName, r.paths[i], latencyPort)
+	if r.strategy != "" {
+		s.Deploy.Strategy = r.strategy
+	}
+	return s
 }
 
 // begin deploys two releases, so that route, unit and caches are as on a host in use.

@@ -4,7 +4,6 @@
 package closure
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	_ "embed" // the derivations
@@ -12,9 +11,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"os/exec"
 	"path"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -108,29 +105,7 @@ func Install(ctx context.Context, host Host) error {
 	return nil
 }
 
-// Program compiles the test program and gives its file in the cache directory. Go's own
-// build cache makes every time but the first a fraction of a second.
+// Program compiles the test program and gives its file.
 func Program(ctx context.Context) (string, error) {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return "", fmt.Errorf("compiling the test program: %w", err)
-	}
-	bin := filepath.Join(cache, "deployer", "bin")
-	if err := os.MkdirAll(bin, 0o755); err != nil {
-		return "", fmt.Errorf("compiling the test program: %w", err)
-	}
-	file := filepath.Join(bin, "closure-program")
-	part := file + "." + strconv.Itoa(os.Getpid())
-	cmd := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-trimpath", "-ldflags=-s -w -buildid=", "-o", part, "deployer/test/closure/program")
-	if cmd.Dir, err = env.RepoRoot(); err != nil {
-		return "", fmt.Errorf("compiling the test program: %w", err)
-	}
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("compiling the test program: %w: %s", err, bytes.TrimSpace(out))
-	}
-	if err := os.Rename(part, file); err != nil {
-		return "", fmt.Errorf("compiling the test program: %w", err)
-	}
-	return file, nil
+	return env.Compile(ctx, "deployer/test/closure/program", "closure-program")
 }

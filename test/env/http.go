@@ -13,13 +13,22 @@ import (
 // caddyRoot is the certificate of Caddy's internal CA on a host.
 const caddyRoot = "/var/lib/caddy/.local/share/caddy/pki/authorities/local/root.crt"
 
+// CA is the certificate of Caddy's internal CA on this host, which is there once Caddy has run.
+func (h *Host) CA(ctx context.Context) ([]byte, error) {
+	certificate, err := h.Read(ctx, caddyRoot)
+	if err != nil {
+		return nil, fmt.Errorf("trusting Caddy's CA: %w", err)
+	}
+	return certificate, nil
+}
+
 // HTTP returns a client that reaches this host whatever name the URL says, keeping the port, and
 // that trusts the host's own CA: https://web.example.com/ is Caddy on this host. It follows no
 // redirects.
 func (h *Host) HTTP(ctx context.Context) (*http.Client, error) {
-	certificate, err := h.Read(ctx, caddyRoot)
+	certificate, err := h.CA(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("trusting Caddy's CA: %w", err)
+		return nil, err
 	}
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(certificate) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"sync/atomic"
 	"time"
 )
 
@@ -15,6 +16,8 @@ type service struct {
 	// starts is how often the program started with this state directory.
 	starts  int
 	sockets *websockets
+	// asked counts what /healthz was asked.
+	asked *atomic.Int64
 }
 
 // handler answers the release's name on every path that is not one of its own, so that it
@@ -28,6 +31,7 @@ type service struct {
 //	/download?seconds=20 see download
 //	/ws                  a websocket that sends back each message
 func handler(s service) http.Handler {
+	s.asked = &atomic.Int64{}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", s.name)
 	mux.HandleFunc("/healthz", s.health)

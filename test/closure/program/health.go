@@ -15,7 +15,8 @@ func (s service) health(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	status := s.HealthStatus
-	if s.passed(s.UnhealthyAfter) {
+	flaps := s.HealthFlaps > 0 && (s.asked.Add(1)-1)/int64(s.HealthFlaps)%2 == 1
+	if flaps || s.passed(s.UnhealthyAfter) {
 		status = http.StatusServiceUnavailable
 	}
 	if s.HealthBody == "stalled" {

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"testing"
 	"time"
 )
@@ -91,6 +92,19 @@ func TestTheHealthAnswerCanRedirect(t *testing.T) {
 	handlerOf(t, 0, "health-redirect=/elsewhere").ServeHTTP(w, httptest.NewRequest("GET", "/healthz", nil))
 	if w.Code != 302 || w.Header().Get("Location") != "/elsewhere" {
 		t.Errorf("got %d to %q", w.Code, w.Header().Get("Location"))
+	}
+}
+
+func TestTheHealthAnswerCanFlap(t *testing.T) {
+	h := handlerOf(t, 0, "health-flaps=2")
+	var got []int
+	for range 6 {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest("GET", "/healthz", nil))
+		got = append(got, w.Code)
+	}
+	if !slices.Equal(got, []int{200, 200, 503, 503, 200, 200}) {
+		t.Errorf("got %v", got)
 	}
 }
 

@@ -52,6 +52,8 @@ type settings struct {
 	// HealthStatus is what /healthz answers; from UnhealthyAfter on it is 503.
 	HealthStatus   int
 	UnhealthyAfter time.Duration
+	// HealthFlaps: after that many answers it is 503 for as many, and well again; 0 is never.
+	HealthFlaps int
 	// HealthDelay passes before /healthz answers.
 	HealthDelay time.Duration
 	// HealthBody of /healthz: short, endless, or stalled (half of it never comes).
@@ -164,7 +166,7 @@ func (s *settings) setters() map[string]setter {
 		"overwrite-title": yes(&s.OverwriteTitle), "count-starts": yes(&s.CountStarts),
 		"fail-after": span(&s.FailAfter), "answer-delay": span(&s.AnswerDelay),
 		"health-status": number(&s.HealthStatus), "unhealthy-after": span(&s.UnhealthyAfter),
-		"health-delay": span(&s.HealthDelay), "health-body": text(&s.HealthBody), "health-redirect": text(&s.HealthRedirect),
+		"health-flaps": number(&s.HealthFlaps), "health-delay": span(&s.HealthDelay), "health-body": text(&s.HealthBody), "health-redirect": text(&s.HealthRedirect),
 		"check-code": number(&s.CheckCode), "check-delay": span(&s.CheckDelay),
 		"print-env": yes(&s.PrintEnv),
 	}

@@ -1,0 +1,58 @@
+// The daemon dies, and nobody notices: kill -9 at any moment of rollouts under load, and state
+// files that nobody can read. Rows F… are of the list of faults; DEPLOYER_LOAD_KILLS (25),
+// DEPLOYER_LOAD_MUTATIONS (25) and DEPLOYER_LOAD_SEED make other and longer runs.
+package crash_test
+
+import (
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"deployer/test/env"
+	"deployer/test/suites/stage"
+)
+
+func TestCrash(t *testing.T) {
+	env.Require(t)
+	RegisterFailHandler(Fail)
+	RunSpecs(t, "crash")
+}
+
+const daemon = "biz-deployer.service"
+
+var s *stage.Stage
+
+var _ = BeforeSuite(func(ctx SpecContext) {
+	s = stage.New(ctx, stage.Options{Files: []env.File{stage.LoggingCaddy()}})
+	s.OK(ctx, s.Laptop, "deploy-manifest", "add-service", `{"name":"carrier","hosts":["nowhere"],"artifact":{"storePath":"/nix/store/placeholder"}}`)
+	for _, release := range []string{"one", "two"} {
+		s.Push(ctx, "carrier", release)
+	}
+})
+
+var _ = JustAfterEach(func(ctx SpecContext) { s.ExplainFailures(ctx) })
+
+// number reads how long a run is to be.
+func number(variable string, otherwise int) int {
+	GinkgoHelper()
+	text := os.Getenv(variable)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.Atoi(text)
+	Expect(err).NotTo(HaveOccurred(), variable)
+	return n
+}
+
+// chances are of a seed that is printed, and can be given.
+func chances() *rand.Rand {
+	GinkgoHelper()
+	seed := number("DEPLOYER_LOAD_SEED", int(time.Now().UnixNano()%1e9))
+	AddReportEntry("seed", "DEPLOYER_LOAD_SEED="+strconv.Itoa(seed), ReportEntryVisibilityAlways)
+	return rand.New(rand.NewPCG(uint64(seed), 0))
+}

@@ -1,0 +1,116 @@
+package rollout_test
+
+import (
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	v1 "deployer/api/v1"
+	"deployer/test/suites/stage"
+)
+
+var _ = Describe("A fix", func() {
+	It("is live long before the deadline of what it fixes", func(ctx SpecContext) {
+		const deadline = 60 * time.Second
+		service := stage.Overlapping("mended", 8340)
+		service.Artifact.StorePath = s.Release(ctx, "one")
+		service.Health.Deadline = v1.Duration(deadline)
+		one := stage.Changed(service, stage.Change{Release: "one"})
+		hanging := stage.Changed(service, stage.Change{Release: "hanging", Settings: set("mode", "hang")})
+		fix := stage.Changed(service, stage.Change{Release: "fix", StorePath: s.Release(ctx, "two")})
+		s.StartService(ctx, one)
+		s.WaitAnswer(ctx, service.Name, "one")
+		l := s.StartLoad(ctx, few(service.Name))
+		s.Apply(ctx, hanging)
+		s.Await(ctx, service.Name, "waiting for the hanging one", func(st v1.ServiceState) bool {
+			return st.State == v1.Rolling && st.Slots[v1.Standby].MainPID != 0
+		})
+		time.Sleep(2 * time.Second)
+		stage.Within(2*time.Second, "fix written → live, though what it fixes may hang for a minute", func() {
+			s.Apply(ctx, fix)
+			s.WaitAnswer(ctx, service.Name, "fix")
+		})
+		s.WaitAtRest(ctx, fix)
+		Expect(l.End().Total().Failed).To(BeZero())
+	})
+})
+
+var _ = Describe("A bad release", Ordered, func() {
+	const name = "judged"
+	var one, bad v1.Service
+
+	// starts counts how often a release was started, by its own words.
+	starts := func(ctx SpecContext, release string) int {
+		return countLines(s.OK(ctx, s.Biz, "journalctl", "--no-pager", "-o", "cat", "-t", name), "release "+release+" starting, mode web")
+	}
+
+	BeforeAll(func(ctx SpecContext) {
+		service := stage.Overlapping(name, 8341)
+		service.Artifact.StorePath = s.Release(ctx, "one")
+		service.Health.Deadline = v1.Duration(3 * time.Second)
+		one = stage.Changed(service, stage.Change{Release: "one"})
+		s.StartService(ctx, one)
+		bad = stage.Changed(one, stage.Change{Release: "bad", Settings: set("health-status", "418")})
+		s.Apply(ctx, bad)
+		verdict, _ := s.WaitBad(ctx, bad, one)
+		Expect(verdict.Message).To(ContainSubstring("418"))
+	})
+
+	It("is not tried again, also when state.json was deleted and the daemon restarted", func(ctx SpecContext) {
+		before := starts(ctx, "bad")
+		Expect(before).To(BeNumerically(">=", 1))
+		pid := info(ctx, name).PID
+		s.Shell(ctx, s.Biz, "systemctl stop biz-deployer; rm -f /var/lib/biz-deployer/state.json; systemctl start biz-deployer")
+		s.WaitBad(ctx, bad, one)
+		s.OK(ctx, s.Biz, "deployerctl", "sync")
+		Consistently(ctx, func() int { return starts(ctx, "bad") }).WithTimeout(5 * time.Second).WithPolling(time.Second).Should(Equal(before))
+		Expect(info(ctx, name).PID).To(Equal(pid))
+	})
+
+	It("is tried again when a person says so, and judged again", func(ctx SpecContext) {
+		before := starts(ctx, "bad")
+		s.OK(ctx, s.Biz, "deployerctl", "retry", name)
+		Eventually(ctx, func() int { return starts(ctx, "bad") }).WithTimeout(stage.Patience).Should(BeNumerically(">", before))
+		s.WaitBad(ctx, bad, one)
+	})
+
+	It("is good at the next try when what made it bad is gone", func(ctx SpecContext) {
+		cured := bad
+		health := *bad.Health
+		health.Status = 418
+		cured.Health = &health
+		Expect(cured.Release().Revision()).To(Equal(bad.Release().Revision()), "what is asked for is no part of a release")
+		s.Apply(ctx, cured)
+		s.WaitGeneration(ctx)
+		Consistently(ctx, func() v1.State {
+			st, err := s.Service(ctx, name)
+			Expect(err).NotTo(HaveOccurred())
+			return st.State
+		}).WithTimeout(3 * time.Second).WithPolling(500 * time.Millisecond).ShouldNot(Equal(v1.Settled))
+		s.OK(ctx, s.Biz, "deployerctl", "retry", name)
+		s.WaitAtRest(ctx, cured)
+		s.WaitAnswer(ctx, name, "bad")
+	})
+})
+
+var _ = Describe("The first release of a service", func() {
+	It("that is bad is stopped, kept for a look, and said so; the next one serves", func(ctx SpecContext) {
+		service := stage.Overlapping("newborn", 8342)
+		service.Artifact.StorePath = s.Release(ctx, "one")
+		service.Health.Deadline = v1.Duration(3 * time.Second)
+		bad := stage.Changed(service, stage.Change{Release: "bad", Settings: set("health-status", "500")})
+		s.AddForNow(ctx, bad)
+		st := s.WaitReason(ctx, service.Name, "HealthDeadlineExceeded")
+		Expect(st.State).To(Equal(v1.Stalled))
+		Expect(st.Health).To(Equal(v1.Failed))
+		Expect(st.Message).To(ContainSubstring("no good release"))
+		Eventually(ctx, func() string { return s.Run(ctx, s.Biz, "systemctl", "is-active", service.Name).Out }).
+			WithTimeout(stage.Patience).ShouldNot(Equal("active\n"))
+		s.Shell(ctx, s.Biz, "test -e /var/lib/biz-deployer/releases/newborn/"+bad.Release().Revision()+"-*/verdict")
+		fix := stage.Changed(service, stage.Change{Release: "fix"})
+		s.Apply(ctx, fix)
+		s.WaitAtRest(ctx, fix)
+		s.WaitAnswer(ctx, service.Name, "fix")
+	})
+})
