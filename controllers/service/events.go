@@ -12,6 +12,7 @@ import (
 // probes or name a process.
 type transition struct {
 	step, reason, revision string
+	slot                   v1.Slot
 	kind                   v1.EventType
 }
 
@@ -29,11 +30,14 @@ func intent(step Step) string {
 
 // tell records an event, once until a pass ends well: a retry is no transition. An event
 // that cannot be written stops nothing; it is in the journal.
-func (r *Reconciler) tell(ctx context.Context, s *Scope, e v1.Event) {
+func (r *Reconciler) tell(ctx context.Context, s *Scope, e v1.Event) { r.tellOf(ctx, s, "", e) }
+
+// tellOf is tell about a slot: a release comes up in one after the other.
+func (r *Reconciler) tellOf(ctx context.Context, s *Scope, slot v1.Slot, e v1.Event) {
 	if e.Revision == "" && s.Target != nil {
 		e.Revision = s.Target.Instance.Revision
 	}
-	key := transition{e.Step, e.Reason, e.Revision, e.Type}
+	key := transition{e.Step, e.Reason, e.Revision, slot, e.Type}
 	if s.memory.told[key] {
 		return
 	}

@@ -166,11 +166,23 @@ func (r *Reconciler) pass(ctx context.Context, name string, m *memory) (*Scope, 
 
 // keyOf tells the steps of a pass apart.
 func keyOf(step Step, about *Scope) string {
-	key := step.Name() + " " + about.instance()
+	return step.Name() + " " + string(slotOf(step)) + " " + about.instance()
+}
+
+// slotOf is the slot that a step is for; empty for none.
+func slotOf(step Step) v1.Slot {
 	if in, ok := step.(slotted); ok {
-		key += " " + string(in.of())
+		return in.of()
 	}
-	return key
+	return ""
+}
+
+// inSlot says that a step is for the standby: the other slot goes without saying.
+func inSlot(step Step) string {
+	if slotOf(step) == v1.Standby {
+		return "in the standby slot: "
+	}
+	return ""
 }
 
 // onTrial: the target is what the manifest wants, and has not been judged.
@@ -208,7 +220,9 @@ func (r *Reconciler) run(ctx context.Context, step Step, s *Scope) (reconcile.Re
 	if s.Target != nil {
 		log = log.WithValues("revision", s.Target.Instance.Revision)
 	}
-	r.tell(ctx, s, v1.Event{Step: step.Name(), Type: v1.EventNormal, Reason: intent(step), Message: step.Why(s)})
+	r.tellOf(ctx, s, slotOf(step), v1.Event{
+		Step: step.Name(), Type: v1.EventNormal, Reason: intent(step), Message: inSlot(step) + step.Why(s),
+	})
 	began := time.Now()
 	ctx, done := r.preemptible(logr.NewContext(ctx, log), step, s)
 	result, err := step.Run(ctx, s)
@@ -259,7 +273,7 @@ func noEffect(step Step, s *Scope) error {
 			Message: fmt.Sprintf("the step %s was taken, and shows no effect: %s", step.Name(), step.Why(s)),
 		}
 	}
-	slot := step.(slotted).of() //nolint:errcheck,forcetypeassert // a start is for a slot
+	slot := slotOf(step)
 	if s.unit(slot).Running() {
 		return unknownFault(s, slot)
 	}

@@ -40,10 +40,7 @@ func Trace(s *Scope) []Planned {
 		if step == nil {
 			return out
 		}
-		p := Planned{Step: step.Name(), Why: step.Why(about)}
-		if in, ok := step.(slotted); ok {
-			p.Slot = in.of()
-		}
+		p := Planned{Step: step.Name(), Slot: slotOf(step), Why: step.Why(about)}
 		if about.Target != nil {
 			p.Instance = about.instance()
 		}
