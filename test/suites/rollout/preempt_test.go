@@ -70,9 +70,13 @@ var _ = Describe("A bad release", Ordered, func() {
 
 	It("is tried again when a person says so, and judged again", func(ctx SpecContext) {
 		before := starts(ctx, "bad")
+		first, _ := s.WaitBad(ctx, bad, one)
 		s.OK(ctx, s.Biz, "deployerctl", "retry", name)
-		Eventually(ctx, func() int { return starts(ctx, "bad") }).WithTimeout(stage.Patience).Should(BeNumerically(">", before))
-		s.WaitBad(ctx, bad, one)
+		Eventually(ctx, func() time.Time {
+			again, _ := s.WaitBad(ctx, bad, one)
+			return again.At
+		}).WithTimeout(stage.Patience).Should(BeTemporally(">", first.At))
+		Expect(starts(ctx, "bad")).To(BeNumerically(">", before))
 	})
 
 	It("is good at the next try when what made it bad is gone", func(ctx SpecContext) {
