@@ -186,11 +186,7 @@ func unitOfEveryHost(name string) bool {
 // nextSteps says how releases of the new service are changed, and what is left to do on hosts.
 func nextSteps(w io.Writer, s v1.Service) {
 	strategy, reason := s.StrategyReason()
-	fmt.Fprintf(w, "strategy: %s, for %s", strategy, reason)
-	if strategy == v1.StrategyOverlap {
-		fmt.Fprint(w, "; for now hosts change it by replace all the same")
-	}
-	fmt.Fprintln(w)
+	fmt.Fprintf(w, "strategy: %s, for %s\n", strategy, reason)
 	if s.EnvFile != "" {
 		fmt.Fprintf(w, "next, on %s: write the secrets into %s (owner root, mode 0600)\n", strings.Join(s.Hosts, " and "), s.EnvFile)
 	}
