@@ -12,13 +12,15 @@ type Planned struct {
 
 // Plan is what the next pass of a service would do, and why it would do that.
 type Plan struct {
-	Service  string     `json:"service"`
-	State    v1.State   `json:"state"`
-	Strategy string     `json:"strategy,omitempty"`
-	Blocked  string     `json:"blocked,omitempty"`
-	Steps    []Planned  `json:"steps"`
-	Serving  *v1.Target `json:"serving,omitempty"`
-	Desired  *v1.Target `json:"desired,omitempty"`
+	Service  string   `json:"service"`
+	State    v1.State `json:"state"`
+	Strategy string   `json:"strategy,omitempty"`
+	// StrategyReason says why, as half a sentence.
+	StrategyReason string     `json:"strategyReason,omitempty"`
+	Blocked        string     `json:"blocked,omitempty"`
+	Steps          []Planned  `json:"steps"`
+	Serving        *v1.Target `json:"serving,omitempty"`
+	Desired        *v1.Target `json:"desired,omitempty"`
 }
 
 // longestPlan bounds a trace; no plan comes near it.
