@@ -62,11 +62,11 @@ func New(o Options) *Set {
 	}
 	s := &Set{options: o, holds: holds{store: o.Host.Holds}}
 
-	s.Board = report.New(report.Options{Host: o.HostName, Daemon: o.Version, States: o.Host.States})
+	s.Board = report.New(report.Options{Host: o.HostName, Daemon: o.Version, States: o.Host.States, Now: o.Now})
 
 	s.Source = manifest.NewSource(manifest.SourceOptions{
 		Repository: o.Repository, States: o.Host.States, Host: o.HostName, Pace: o.Pace,
-		Names: s.onHost, OnChange: s.manifestChanged,
+		Names: s.onHost, OnChange: s.manifestChanged, Now: o.Now,
 	})
 
 	s.Services = service.New(service.Options{
