@@ -62,11 +62,11 @@ func New(o Options) *Set {
 	}
 	s := &Set{options: o, holds: holds{store: o.Host.Holds}}
 
-	s.Board = report.New(report.Options{Host: o.HostName, Daemon: o.Version, States: o.Host.States})
+	s.Board = report.New(report.Options{Host: o.HostName, Daemon: o.Version, States: o.Host.States, Now: o.Now})
 
 	s.Source = manifest.NewSource(manifest.SourceOptions{
 		Repository: o.Repository, States: o.Host.States, Host: o.HostName, Pace: o.Pace,
-		Names: s.onHost, OnChange: s.manifestChanged,
+		Names: s.onHost, OnChange: s.manifestChanged, Now: o.Now,
 	})
 
 	s.Services = service.New(service.Options{
@@ -164,16 +164,9 @@ func (s *Set) settle(ctx context.Context, name string) error {
 	}
 }
 
-// Plan is what the next pass of a service would do, and why its releases are changed in
-// the way they are.
-type Plan struct {
-	service.Plan
-	StrategyReason string `json:"strategyReason,omitempty"`
-}
-
 // Plan tells what the next pass of each service would do.
-func (s *Set) Plan(ctx context.Context, only string) ([]Plan, error) {
-	var plans []Plan
+func (s *Set) Plan(ctx context.Context, only string) ([]service.Plan, error) {
+	var plans []service.Plan
 	var problems []error
 	for _, name := range s.names(ctx) {
 		if only != "" && name != only {
@@ -187,7 +180,7 @@ func (s *Set) Plan(ctx context.Context, only string) ([]Plan, error) {
 		if p.State == v1.Removing && len(p.Steps) == 0 {
 			continue // removed long ago, or never here
 		}
-		plans = append(plans, Plan{Plan: p, StrategyReason: s.Source.Lookup(name).StrategyReason})
+		plans = append(plans, p)
 	}
 	return plans, errors.Join(problems...)
 }
