@@ -200,7 +200,7 @@ func (r *Reconciler) evidence(ctx context.Context, s *Scope, err error) *v1.Evid
 	if u.ExitStatus != 0 {
 		e.ExitStatus = &u.ExitStatus
 	}
-	lines, err := s.host.Units.Journal(ctx, s.Name, v1.Primary, evidenceLines)
+	lines, err := s.host.Units.Journal(ctx, s.Name, v1.Primary, providers.JournalOptions{Lines: evidenceLines})
 	if err != nil {
 		lines = []string{"the journal could not be read: " + err.Error()}
 	}
