@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"slices"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -58,9 +59,16 @@ func unitsHost() conformance.UnitsHost {
 		Units: h.Units,
 		Release: func(service string, p conformance.UnitsProgram) v1.Release {
 			last++
-			w.Programs[path(last)] = fake.Program{FailsToStart: p.ExitsAtStart, Status: p.Status, Log: []string{p.Says}}
+			w.Programs[path(last)] = fake.Program{
+				FailsToStart: p.ExitsAtStart, Status: p.Status, Log: slices.Repeat([]string{p.Says}, max(p.SaysTimes, 1)),
+				StartsAfter: p.ReadyAfter, NeverReady: p.NeverReady,
+			}
 			w.Publish(path(last))
-			return v1.Release{Service: service, StorePath: path(last)}.Default()
+			r := v1.Release{Service: service, StorePath: path(last)}
+			if p.Notifies {
+				r.HealthType = v1.HealthNotify
+			}
+			return r.Default()
 		},
 		Stage: func(ctx context.Context, slot v1.Slot, r providers.StageRequest) {
 			GinkgoHelper()
@@ -69,6 +77,7 @@ func unitsHost() conformance.UnitsHost {
 			Expect(h.Releases.Stage(ctx, r)).To(Succeed())
 			Expect(h.Releases.Point(ctx, r.Release.Service, slot, r.Instance.String())).To(Succeed())
 		},
+		Pass: w.Clock.Advance,
 		Crash: func(service string, slot v1.Slot) {
 			w.Kill(service, slot)
 			w.Clock.Advance(time.Second)
