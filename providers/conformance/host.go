@@ -17,6 +17,8 @@ type Everything struct {
 	Routes   func() RoutesHost
 	Prober   func() ProberHost
 	States   func() providers.States
+
+	Leftovers func() LeftoversHost
 }
 
 // Host registers the specs of all interfaces. Call it at the top of a test file.
@@ -29,5 +31,6 @@ func Host(e Everything) bool {
 	Describe("providers.Routes", func() { Routes(e.Routes) })
 	Describe("providers.Prober", func() { Prober(e.Prober) })
 	Describe("providers.States", func() { States(e.States) })
+	Describe("providers.Leftovers", func() { Leftovers(e.Leftovers) })
 	return true
 }

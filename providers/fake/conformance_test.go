@@ -24,6 +24,8 @@ var _ = conformance.Host(conformance.Everything{
 	Routes:   routesHost,
 	Prober:   proberHost,
 	States:   func() providers.States { return fake.New().Host().States },
+
+	Leftovers: leftoversHost,
 })
 
 // onlyStore gives the same store each time: the specs of races want handles on one.
@@ -109,6 +111,18 @@ func secretsHost() conformance.SecretsHost {
 		},
 		Chown:   func(path string, uid int) { change(path, func(f *fake.SecretsFile) { f.UID = uid }) },
 		Symlink: func(path string) { change(path, func(f *fake.SecretsFile) { f.Symlink = true }) },
+	}
+}
+
+func leftoversHost() conformance.LeftoversHost {
+	w := fake.New()
+	return conformance.LeftoversHost{
+		Leftovers: w.Host().Leftovers[0],
+		Leave: func(service string) string {
+			path := "/var/lib/biz-deployer/upstreams/.tmp-" + service
+			w.Unfinished = append(w.Unfinished, providers.Leftover{Service: service, Path: path})
+			return path
+		},
 	}
 }
 
