@@ -24,7 +24,7 @@ func (s *Source) guardProtected(ctx context.Context, inForce, read *Snapshot) er
 	if len(taken) == 0 {
 		return nil
 	}
-	still, err := s.stillProtected(ctx, taken, inForce.Manifest.Generation, read.Manifest.Generation)
+	still, err := s.stillProtected(ctx, taken, inForce.Manifest.Generation)
 	if err != nil {
 		return fmt.Errorf("asking the archive whether %s may be taken down: %w", strings.Join(taken, ", "), err)
 	}
@@ -57,10 +57,10 @@ func takenOff(host string, before, after *v1.Manifest) []string {
 	return out
 }
 
-// stillProtected asks the versions between two generations, newest first, about services:
-// the first one that has a service on this host decides. Without any it is the version in
+// stillProtected asks the versions after a generation, newest first, about services: the
+// first one that has a service on this host decides. Without any it is the version in
 // force, which protects it.
-func (s *Source) stillProtected(ctx context.Context, services []string, after, before int64) ([]string, error) {
+func (s *Source) stillProtected(ctx context.Context, services []string, after int64) ([]string, error) {
 	archives, err := s.o.Repository.Archives(ctx)
 	if err != nil {
 		return nil, err
@@ -75,8 +75,6 @@ func (s *Source) stillProtected(ctx context.Context, services []string, after, b
 			continue // it decides nothing
 		case err != nil:
 			return nil, err
-		case m.Generation >= before:
-			continue
 		case m.Generation <= after:
 			return append(still, undecided(services, decided)...), nil
 		}
