@@ -38,7 +38,7 @@ come, and makes it look at once.`,
 	c.PersistentFlags().StringVar(&a.socket, "socket", control.Socket, "the daemon's control socket")
 	c.AddCommand(
 		a.statusCommand(), a.syncCommand(), a.planCommand(), a.logsCommand(),
-		a.adoptCommand(), a.doctorCommand(), versionCommand(),
+		a.adoptCommand(), a.doctorCommand(), a.installCommand(), versionCommand(),
 	)
 	return c
 }
