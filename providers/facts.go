@@ -230,3 +230,13 @@ type Floor struct {
 	Lineage    string `json:"lineage"`
 	Generation int64  `json:"generation"`
 }
+
+// Leftover is one thing that was never finished.
+type Leftover struct {
+	// Service that it was to be of.
+	Service string
+	// Path on the host, by which it is known.
+	Path string
+	// Instance of a release directory that is not whole; empty for anything else.
+	Instance string
+}

@@ -37,6 +37,8 @@ type Host struct {
 	States   States
 	History  History
 	Holds    Holds
+	// Leftovers are those of each adapter that can leave some.
+	Leftovers []Leftovers
 }
 
 // Objects is the store: manifest, archive, cache and reports.
@@ -196,6 +198,16 @@ type Holds interface {
 	Holds(ctx context.Context) (map[string]v1.Hold, error)
 	// SaveHold sets the hold of a service; nil takes it away.
 	SaveHold(ctx context.Context, service string, h *v1.Hold) error
+}
+
+// Leftovers are what a crash left of ours: links and files that were being made, and
+// directories that are not whole. No observation shows them.
+type Leftovers interface {
+	// Leftovers lists them, each with the service that it was to be of.
+	Leftovers(ctx context.Context) ([]Leftover, error)
+	// Clear deletes one, while nobody else works on its service. What is whole by now, or
+	// gone, is left alone without an error.
+	Clear(ctx context.Context, l Leftover) error
 }
 
 // States is the daemon's own memory on disk. Losing it restarts nothing.

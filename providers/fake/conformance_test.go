@@ -28,6 +28,8 @@ var _ = conformance.Host(conformance.Everything{
 	States:   func() providers.States { return fake.New().Host().States },
 	History:  func() providers.History { return fake.New().Host().History },
 	Holds:    func() providers.Holds { return fake.New().Host().Holds },
+
+	Leftovers: leftoversHost,
 })
 
 // onlyStore gives the same store each time: the specs of races want handles on one.
@@ -121,6 +123,18 @@ func secretsHost() conformance.SecretsHost {
 		},
 		Chown:   func(path string, uid int) { change(path, func(f *fake.SecretsFile) { f.UID = uid }) },
 		Symlink: func(path string) { change(path, func(f *fake.SecretsFile) { f.Symlink = true }) },
+	}
+}
+
+func leftoversHost() conformance.LeftoversHost {
+	w := fake.New()
+	return conformance.LeftoversHost{
+		Leftovers: w.Host().Leftovers[0],
+		Leave: func(service string) string {
+			path := "/var/lib/biz-deployer/upstreams/.tmp-" + service
+			w.Unfinished = append(w.Unfinished, providers.Leftover{Service: service, Path: path})
+			return path
+		},
 	}
 }
 
