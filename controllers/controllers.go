@@ -16,6 +16,7 @@ import (
 	"deployer/controllers/manifest"
 	"deployer/controllers/report"
 	"deployer/controllers/service"
+	"deployer/controllers/sweep"
 	"deployer/providers"
 	"deployer/reconcile"
 )
@@ -32,6 +33,8 @@ type Options struct {
 	Workers  int
 	FullPass time.Duration
 	Pace     manifest.Pace
+	// Sweep says how patient the sweep is; the zero value is sweep.DefaultTimes.
+	Sweep sweep.Times
 	// Metrics hears of passes, OnStep of steps.
 	Metrics reconcile.Metrics
 	OnStep  func(step string, took time.Duration, err error)
@@ -44,6 +47,7 @@ type Set struct {
 	Board    *report.Board
 	Source   *manifest.Source
 	Services *service.Reconciler
+	Sweeper  *sweep.Sweeper
 	Engine   *reconcile.Controller
 
 	options Options
@@ -62,20 +66,24 @@ func New(o Options) *Set {
 	}
 	s := &Set{options: o, holds: holds{store: o.Host.Holds}}
 
-	s.Board = report.New(report.Options{Host: o.HostName, Daemon: o.Version, States: o.Host.States})
+	s.Board = report.New(report.Options{Host: o.HostName, Daemon: o.Version, States: o.Host.States, Now: o.Now})
 
 	s.Source = manifest.NewSource(manifest.SourceOptions{
 		Repository: o.Repository, States: o.Host.States, Host: o.HostName, Pace: o.Pace,
-		Names: s.onHost, OnChange: s.manifestChanged,
+		Names: s.onHost, OnChange: s.manifestChanged, Now: o.Now,
 	})
 
 	s.Services = service.New(service.Options{
 		Host: o.Host, HostName: o.HostName, Desired: s.Source.Lookup, Held: s.held, OnStep: o.OnStep,
 		Successor: s.successor,
-		Report: s.Board.Service, Gone: s.Board.Gone,
+		Report:    s.Board.Service, Gone: s.Board.Gone,
 	})
 
-	s.Engine = reconcile.New(s.Services, reconcile.Options{
+	s.Sweeper = sweep.New(sweep.Options{
+		Host: o.Host, HostName: o.HostName, Desired: s.Source.Lookup, Certain: s.Source.Certain, Services: s.Services, Times: o.Sweep,
+	})
+
+	s.Engine = reconcile.New(s.Sweeper, reconcile.Options{
 		Name: "service", Workers: o.Workers, PassTimeout: passTimeout, Metrics: o.Metrics, Logger: o.Logger,
 		DrainTimeout: 20 * time.Second, OnPass: s.passed,
 	})
@@ -104,7 +112,7 @@ func (s *Set) Run(ctx context.Context) error {
 	reporting.Go(func() { s.Board.Run(reportCtx) })
 
 	err := s.Engine.Run(ctx,
-		s.Source,
+		s.Source, s.Sweeper,
 		reconcile.Ticker{Every: s.options.FullPass, Jitter: 0.1, Names: func() []string { return s.names(ctx) }},
 	)
 	stopReporting()
@@ -123,7 +131,7 @@ func (s *Set) Sync(ctx context.Context) error {
 
 // Once looks at the manifest and makes passes of every service until each is as wanted,
 // has failed, or is still waiting at the deadline of ctx. It is the daemon's work without
-// the daemon.
+// the daemon, and without the sweep, which needs to see things for a while.
 func (s *Set) Once(ctx context.Context) error {
 	ctx = logr.NewContext(ctx, s.options.Logger)
 	_, err := s.Source.Sync(ctx)
@@ -164,16 +172,9 @@ func (s *Set) settle(ctx context.Context, name string) error {
 	}
 }
 
-// Plan is what the next pass of a service would do, and why its releases are changed in
-// the way they are.
-type Plan struct {
-	service.Plan
-	StrategyReason string `json:"strategyReason,omitempty"`
-}
-
 // Plan tells what the next pass of each service would do.
-func (s *Set) Plan(ctx context.Context, only string) ([]Plan, error) {
-	var plans []Plan
+func (s *Set) Plan(ctx context.Context, only string) ([]service.Plan, error) {
+	var plans []service.Plan
 	var problems []error
 	for _, name := range s.names(ctx) {
 		if only != "" && name != only {
@@ -187,7 +188,7 @@ func (s *Set) Plan(ctx context.Context, only string) ([]Plan, error) {
 		if p.State == v1.Removing && len(p.Steps) == 0 {
 			continue // removed long ago, or never here
 		}
-		plans = append(plans, Plan{Plan: p, StrategyReason: s.Source.Lookup(name).StrategyReason})
+		plans = append(plans, p)
 	}
 	return plans, errors.Join(problems...)
 }

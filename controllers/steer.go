@@ -145,25 +145,22 @@ func (s *Set) held(service string) *v1.Hold {
 	return nil
 }
 
-// inForce is the hold that counts now, whoever's it is; nil when there is none.
+// inForce is the hold that counts now, that of the manifest first; nil when there is none.
 func (s *Set) inForce(service string) *v1.Hold {
-	if h := s.held(service); h != nil {
-		return h
-	}
 	if h := s.manifestHold(service); h.InForce(s.options.Now()) {
 		return h
 	}
-	return nil
+	return s.held(service)
 }
 
 func (s *Set) manifestHold(service string) *v1.Hold { return s.Source.Lookup(service).Service.Hold }
 
 // unholdCommand ends the hold that counts.
 func (s *Set) unholdCommand(service string) string {
-	if s.held(service) != nil {
-		return "deployerctl unhold " + service
+	if s.manifestHold(service).InForce(s.options.Now()) {
+		return "deploy-manifest unhold " + service
 	}
-	return "deploy-manifest unhold " + service
+	return "deployerctl unhold " + service
 }
 
 // known: the manifest has it for this host, or something of it is here.

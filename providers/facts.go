@@ -96,10 +96,13 @@ type UnitFacts struct {
 	// Active and Sub are systemd's states: active, activating, deactivating, inactive, failed.
 	Active, Sub string
 	// Since is when the unit became active; zero when it is not.
-	Since    time.Time
+	Since time.Time
+	// Started is when the present process was started, ready or not; zero when none runs.
+	Started  time.Time
 	MainPID  int
 	Restarts int
 	// Result, ExitStatus and Signal tell of the last exit: success, exit-code, signal, timeout, ….
+	// systemd forgets them when it starts the unit again: see Units.LastExit.
 	Result     string
 	ExitStatus int
 	Signal     string
@@ -112,6 +115,26 @@ type UnitFacts struct {
 
 // Running reports whether a process of the unit is up and past its start.
 func (f UnitFacts) Running() bool { return f.Active == "active" }
+
+// JournalOptions narrow Units.Journal. The zero value gives no lines.
+type JournalOptions struct {
+	// Lines at most: the last ones.
+	Lines int
+	// Since leaves out what is older: what another instance said before this one was
+	// started. Zero is no bound.
+	Since time.Time
+}
+
+// Exit is the end of a process.
+type Exit struct {
+	At time.Time
+	// Result is systemd's word: success (also for a stop that was asked for), exit-code,
+	// signal, core-dump, timeout, oom-kill, watchdog, ….
+	Result string
+	// Status that it exited with, or Signal that ended it, such as KILL.
+	Status int
+	Signal string
+}
 
 // UnitName is one of our units.
 type UnitName struct {
@@ -206,4 +229,14 @@ type ProbeResult struct {
 type Floor struct {
 	Lineage    string `json:"lineage"`
 	Generation int64  `json:"generation"`
+}
+
+// Leftover is one thing that was never finished.
+type Leftover struct {
+	// Service that it was to be of.
+	Service string
+	// Path on the host, by which it is known.
+	Path string
+	// Instance of a release directory that is not whole; empty for anything else.
+	Instance string
 }

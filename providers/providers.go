@@ -37,6 +37,8 @@ type Host struct {
 	States   States
 	History  History
 	Holds    Holds
+	// Leftovers are those of each adapter that can leave some.
+	Leftovers []Leftovers
 }
 
 // Objects is the store: manifest, archive, cache and reports.
@@ -91,14 +93,20 @@ type Units interface {
 	// Install writes the unit and its links and makes systemd load them. It starts nothing.
 	Install(ctx context.Context, spec UnitSpec) error
 	// Start starts the slot, or restarts it when it is active, and waits for the job.
-	// A release that does not come up is a *Fault with Own set.
+	// A release that does not come up is a *Fault with Own set. One that says itself when
+	// it is ready (health.notify) is waited for only briefly: that it is still activating
+	// is not an error, and how long it may be is not for Start to say.
 	Start(ctx context.Context, service string, slot v1.Slot) error
 	// Stop stops the slot and waits. A unit that does not run is not an error.
 	Stop(ctx context.Context, service string, slot v1.Slot) error
 	// Remove deletes the stopped slot's unit and links. An absent one is not an error.
 	Remove(ctx context.Context, service string, slot v1.Slot) error
 	// Journal gives the last lines of the slot's unit, oldest first.
-	Journal(ctx context.Context, service string, slot v1.Slot, lines int) ([]string, error)
+	Journal(ctx context.Context, service string, slot v1.Slot, o JournalOptions) ([]string, error)
+	// LastExit tells how a process of the slot last ended, also when systemd has started
+	// another one since; ErrNotFound when none is known to have ended. It reads the
+	// journal: for an explanation, not for every pass.
+	LastExit(ctx context.Context, service string, slot v1.Slot) (Exit, error)
 }
 
 // Releases are the release directories, the slot pointers and the upstream files.
@@ -190,6 +198,16 @@ type Holds interface {
 	Holds(ctx context.Context) (map[string]v1.Hold, error)
 	// SaveHold sets the hold of a service; nil takes it away.
 	SaveHold(ctx context.Context, service string, h *v1.Hold) error
+}
+
+// Leftovers are what a crash left of ours: links and files that were being made, and
+// directories that are not whole. No observation shows them.
+type Leftovers interface {
+	// Leftovers lists them, each with the service that it was to be of.
+	Leftovers(ctx context.Context) ([]Leftover, error)
+	// Clear deletes one, while nobody else works on its service. What is whole by now, or
+	// gone, is left alone without an error.
+	Clear(ctx context.Context, l Leftover) error
 }
 
 // States is the daemon's own memory on disk. Losing it restarts nothing.

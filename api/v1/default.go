@@ -21,6 +21,9 @@ const (
 	DefaultRestartSec     = 10 * time.Millisecond
 )
 
+// LongestHealthDeadline is what health.deadline may be.
+const LongestHealthDeadline = time.Hour
+
 // Default is the effective service: a copy with everything filled in that was left out.
 // The original, its maps and its pointers stay as they were. health.path stays empty when
 // it was not written: the prober then asks "/" and any status below 500 is well.

@@ -61,7 +61,7 @@ func (s *Service) validateHealth(p *field.Path) field.ErrorList {
 	out = append(out, between(p.Child("status"), h.Status, http.StatusOK, 599)...)
 	out = append(out, spanBetween(p.Child("interval"), h.Interval, 10*time.Millisecond, time.Hour)...)
 	out = append(out, spanBetween(p.Child("timeout"), h.Timeout, 10*time.Millisecond, 5*time.Minute)...)
-	out = append(out, spanBetween(p.Child("deadline"), h.Deadline, 100*time.Millisecond, time.Hour)...)
+	out = append(out, spanBetween(p.Child("deadline"), h.Deadline, 100*time.Millisecond, LongestHealthDeadline)...)
 	out = append(out, between(p.Child("rise"), h.Rise, 1, 100)...)
 	out = append(out, checkCommand(p.Child("exec"), h.Exec)...)
 	if d := h.withDefaults(); len(out) == 0 && Duration(d.Rise-1)*d.Interval >= d.Deadline {

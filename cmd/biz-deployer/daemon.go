@@ -20,6 +20,7 @@ import (
 	"deployer/cmd/internal/hostconfig"
 	"deployer/controllers"
 	"deployer/controllers/manifest"
+	"deployer/controllers/sweep"
 )
 
 type runOptions struct {
@@ -48,7 +49,7 @@ func run(ctx context.Context, o runOptions) error {
 	m := newMetrics()
 	set := controllers.New(controllers.Options{
 		Host: h.Host, HostName: h.Name, Repository: h.Repository, Version: cli.Version,
-		Workers: config.Workers, FullPass: time.Duration(config.FullPass), Pace: pace(config),
+		Workers: config.Workers, FullPass: time.Duration(config.FullPass), Pace: pace(config), Sweep: patience(config),
 		Metrics: m, OnStep: m.stepDone, Logger: log,
 	})
 	m.watch(set)
@@ -66,6 +67,13 @@ func pace(c hostconfig.Config) manifest.Pace {
 	p := manifest.DefaultPace()
 	p.Min, p.Max = time.Duration(c.Poll.Min), time.Duration(c.Poll.Max)
 	return p
+}
+
+// patience of the sweep: the first look comes soon after the start, for a daemon that is
+// restarted every day is to sweep, too.
+func patience(c hostconfig.Config) sweep.Times {
+	every := time.Duration(c.Sweep.Every)
+	return sweep.Times{After: min(sweep.DefaultTimes().After, every), Every: every, Grace: time.Duration(c.Sweep.Grace)}
 }
 
 // serve runs the controllers, the control socket and the watchdog until ctx ends.

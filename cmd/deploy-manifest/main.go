@@ -45,6 +45,7 @@ s3://bucket?endpoint=…&profile=…, or file:///dir.`,
   deploy-manifest show
   deploy-manifest add-service -f web.yaml
   deploy-manifest update web /nix/store/s66mzxpvicwk07gjbjfw9izjfa797vsw-web-1.2
+  deploy-manifest hold web --reason "load test" --for 1h
   deploy-manifest list
   deploy-manifest rollback manifest-20261215T120000Z.json`,
 	}
@@ -52,6 +53,7 @@ s3://bucket?endpoint=…&profile=…, or file:///dir.`,
 	c.AddCommand(
 		a.initCommand(), a.showCommand(), a.listCommand(), a.diffCommand(), a.validateCommand(),
 		a.addServiceCommand(), a.updateCommand(), a.setCommand(), a.removeServiceCommand(),
+		a.holdCommand(), a.unholdCommand(), a.retryCommand(),
 		a.applyCommand(), a.rollbackCommand(), keygenCommand(), schemaCommand(),
 	)
 	return c

@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -66,7 +67,7 @@ func report(w io.Writer, store string, e *manifest.Edited) {
 		if e.Lost {
 			break
 		}
-		for _, effect := range effects(e.Before.Service(s.Name), s) {
+		for _, effect := range effects(e.Before.Service(s.Name), s, e.After.UpdatedAt) {
 			fmt.Fprintf(w, "→ %s %s\n", s.Name, effect)
 		}
 	}
@@ -86,7 +87,7 @@ func report(w io.Writer, store string, e *manifest.Edited) {
 }
 
 // effects says what a change of a service does on the hosts; nothing when it did not change.
-func effects(before *v1.Service, after v1.Service) []string {
+func effects(before *v1.Service, after v1.Service, now time.Time) []string {
 	waits := fmt.Sprintf("waits for its first release: `deploy-push %s STORE_PATH`", after.Name)
 	if before == nil {
 		if !after.HasRelease() {
@@ -102,8 +103,11 @@ func effects(before *v1.Service, after v1.Service) []string {
 	var out []string
 	add := func(hosts []string, what string) {
 		if len(hosts) > 0 {
-			out = append(out, what+" on "+strings.Join(hosts, ", "))
+			out = append(out, what+" on "+strings.Join(hosts, ", ")+afterHold(after, now))
 		}
+	}
+	if held := holdEffects(changes, after, now); held != nil {
+		return held
 	}
 	restarts := slices.ContainsFunc(changes, func(c v1.Change) bool { return c.NewProcess })
 	switch {

@@ -11,8 +11,9 @@ func (a *app) adoptCommand() *cobra.Command {
 		Use:   "adopt",
 		Short: "Obey the manifest that the store has now, also when it is of another lineage",
 		Long: `adopt makes this host obey the lineage, and the generation, of the manifest that the store
-has now. A host refuses another lineage (after "deploy-manifest init" in another store, or
-a store that was made anew) and an older generation until somebody says this.
+has now. Until somebody says this, a host refuses another lineage (after "deploy-manifest
+init" in another store, or a store that was made anew), an older generation, and a manifest
+that takes a protected service down without a word of it before.
 
 Services that the new manifest does not mention keep running and are shown as Unlisted.`,
 		Example: "  deployerctl adopt",

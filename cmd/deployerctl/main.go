@@ -66,7 +66,7 @@ come, and makes it look at once.`,
 	c.AddCommand(
 		a.statusCommand(), a.syncCommand(), a.planCommand(), a.logsCommand(),
 		a.whyCommand(), a.historyCommand(), a.retryCommand(), a.holdCommand(), a.unholdCommand(),
-		a.adoptCommand(), a.doctorCommand(), versionCommand(),
+		a.adoptCommand(), a.doctorCommand(), a.installCommand(), versionCommand(),
 	)
 	return c
 }

@@ -14,6 +14,7 @@ import (
 	"deployer/cmd/internal/cli"
 	"deployer/cmd/internal/control"
 	"deployer/controllers"
+	"deployer/controllers/service"
 	"deployer/controllers/tell"
 	"deployer/providers"
 	"deployer/providers/statefile"
@@ -189,7 +190,7 @@ var _ = Describe("status", func() {
 		Expect(code).To(Equal(cli.ExitOK))
 		Expect(out).To(MatchRegexp(`hold +ann@biz until .* UTC \(in 2 h.*\): load test`))
 		_, out, _ = run(socket, "status")
-		Expect(out).To(MatchRegexp(`(?m)^web .*healed 3 times in 10 min, last 20 s ago \(unit file\): somebody else manages it$`))
+		Expect(out).To(MatchRegexp(`(?m)^web .*healed 3 times in 10 min, last 20 s ago \(unit file\): somebody else manages this$`))
 		_, out, _ = run(socket, "status", "web")
 		Expect(out).To(MatchRegexp(`healed +3 times in 10 min`))
 	})
@@ -197,9 +198,8 @@ var _ = Describe("status", func() {
 
 var _ = Describe("plan", func() {
 	It("says how releases are changed, and why so", func() {
-		plan := controllers.Plan{StrategyReason: "it has no http"}
-		plan.Service, plan.Strategy = "web", v1.StrategyReplace
-		socket := daemon(map[string]any{control.PathPlan: control.PlanAnswer{Plans: []controllers.Plan{plan}}})
+		plan := service.Plan{Service: "web", Strategy: v1.StrategyReplace, StrategyReason: "it has no http"}
+		socket := daemon(map[string]any{control.PathPlan: control.PlanAnswer{Plans: []service.Plan{plan}}})
 		code, out, _ := run(socket, "plan", "web")
 		Expect(code).To(Equal(cli.ExitOK))
 		Expect(out).To(ContainSubstring("  strategy replace, for it has no http\n"))

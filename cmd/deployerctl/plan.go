@@ -13,6 +13,7 @@ import (
 	"deployer/cmd/internal/host"
 	"deployer/cmd/internal/hostconfig"
 	"deployer/controllers"
+	"deployer/controllers/service"
 )
 
 func (a *app) planCommand() *cobra.Command {
@@ -42,7 +43,7 @@ the manifest. It changes nothing. With the daemon down it makes the observation 
 				return cli.Exit(cli.ExitUnknown, fmt.Errorf("no service %s is known on this host; `deployerctl status` lists them", only))
 			}
 			if answer.Plans == nil {
-				answer.Plans = []controllers.Plan{} // [] for programs, never null
+				answer.Plans = []service.Plan{} // [] for programs, never null
 			}
 			if err := cli.Print(c.OutOrStdout(), format, answer.Plans, func(w io.Writer) error { return printPlans(w, answer.Plans) }); err != nil {
 				return err
@@ -85,7 +86,7 @@ func (a *app) planWithoutDaemon(ctx context.Context, only string) (control.PlanA
 	return answer, nil
 }
 
-func anyStep(plans []controllers.Plan) bool {
+func anyStep(plans []service.Plan) bool {
 	for _, p := range plans {
 		if len(p.Steps) > 0 {
 			return true
@@ -94,7 +95,7 @@ func anyStep(plans []controllers.Plan) bool {
 	return false
 }
 
-func printPlans(w io.Writer, plans []controllers.Plan) error {
+func printPlans(w io.Writer, plans []service.Plan) error {
 	if len(plans) == 0 {
 		fmt.Fprintln(w, "no services, and nothing to do")
 	}

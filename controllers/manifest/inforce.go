@@ -22,6 +22,9 @@ func (s *Source) consider(ctx context.Context, read *Snapshot) ([]string, error)
 	if err := accept(floor, inForce, read); err != nil {
 		return nil, err
 	}
+	if err := s.guardProtected(ctx, inForce, read); err != nil {
+		return nil, err
+	}
 	if inForce != nil && inForce.Hash == read.Hash {
 		s.obey(read)
 		return nil, nil
@@ -63,7 +66,8 @@ func sameWish(a, b v1.Assignment) bool {
 	return reflect.DeepEqual(a, b)
 }
 
-// Adopt makes this host obey the lineage that the store has now.
+// Adopt makes this host obey what the store has now: another lineage, or a manifest that
+// takes down what is protected here.
 func (s *Source) Adopt(ctx context.Context) (*v1.Manifest, error) {
 	s.looking.Lock()
 	defer s.looking.Unlock()
@@ -76,7 +80,7 @@ func (s *Source) Adopt(ctx context.Context) (*v1.Manifest, error) {
 		return nil, fmt.Errorf("keeping the generation floor: %w", err)
 	}
 	s.mu.Lock()
-	s.status.ETag = ""
+	s.status.ETag, s.adopted = "", read.Hash
 	s.mu.Unlock()
 	s.Wake()
 	return read.Manifest, nil

@@ -41,6 +41,8 @@ type Source struct {
 	queue       reconcile.Queue
 	// wholeAt is when the manifest was last read whatever its ETag.
 	wholeAt time.Time
+	// adopted is the hash of a manifest that somebody told this host to obey as it is.
+	adopted string
 
 	// looking is held during a look: one at a time.
 	looking sync.Mutex

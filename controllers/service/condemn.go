@@ -96,8 +96,10 @@ func (s *Scope) ended(slot v1.Slot) bool {
 }
 
 // endedFault is the release's own: its program exits.
-func endedFault(s *Scope, slot v1.Slot) *providers.Fault {
-	return s.fault("Exited", fmt.Sprintf("ended by itself after it was started (%s)", howEnded(s.unit(slot))))
+func endedFault(s *Scope, slot v1.Slot) *providers.Fault { return endedAs(s, howEnded(s.unit(slot))) }
+
+func endedAs(s *Scope, how string) *providers.Fault {
+	return s.fault("Exited", fmt.Sprintf("ended by itself after it was started (%s)", how))
 }
 
 // howEnded is the last exit; of a unit that runs again systemd does not tell it.
@@ -105,7 +107,12 @@ func howEnded(u *providers.UnitFacts) string {
 	if u.Running() && u.Restarts > 0 {
 		return fmt.Sprintf("systemd restarted it %d times", u.Restarts)
 	}
-	return exitOf(u)
+	return exitOf(lastExitOf(u))
+}
+
+// lastExitOf is what the unit itself still says of it.
+func lastExitOf(u *providers.UnitFacts) providers.Exit {
+	return providers.Exit{Result: u.Result, Status: u.ExitStatus, Signal: u.Signal}
 }
 
 // takenFault is not the release's own: whoever holds the port has to go.
@@ -121,29 +128,40 @@ func takenFault(s *Scope) error {
 	}
 }
 
-// exitOf says how a unit's process ended.
-func exitOf(u *providers.UnitFacts) string {
+// exitOf says how a process ended.
+func exitOf(e providers.Exit) string {
 	switch {
-	case u.Signal != "":
-		return "signal " + u.Signal
-	case u.ExitStatus != 0:
-		return fmt.Sprintf("exit status %d", u.ExitStatus)
-	case u.Result != "" && u.Result != "success":
-		return "result " + u.Result
-	case u.Result == "success":
+	case e.Signal != "":
+		return "signal " + e.Signal
+	case e.Status != 0:
+		return fmt.Sprintf("exit status %d", e.Status)
+	case e.Result != "" && e.Result != "success":
+		return "result " + e.Result
+	case e.Result == "success":
 		return "exit status 0"
 	}
 	return "no exit status known"
 }
 
+// exitSeen is how a process of the slot ended last, as far as anybody knows; the zero Exit
+// when none did since we started it.
+func exitSeen(ctx context.Context, s *Scope, slot v1.Slot) providers.Exit {
+	seen, err := s.host.Units.LastExit(ctx, s.Name, slot)
+	if err == nil && !seen.At.Before(s.mind(slot).startAt.Truncate(time.Second)) {
+		return seen
+	}
+	return lastExitOf(s.unit(slot))
+}
+
 // gatherEvidence is what was seen of an instance that failed by its own fault.
 func gatherEvidence(ctx context.Context, s *Scope, slot v1.Slot, lines int) *v1.Evidence {
-	u, probe := s.unit(slot), s.Facts.of(slot).Probe
-	e := &v1.Evidence{Signal: u.Signal, ProbeURL: probe.URL, ProbeAnswer: probe.Answer}
-	if status := u.ExitStatus; status != 0 {
-		e.ExitStatus = &status
+	exit, probe := exitSeen(ctx, s, slot), s.Facts.of(slot).Probe
+	e := &v1.Evidence{Signal: exit.Signal, ProbeURL: probe.URL, ProbeAnswer: probe.Answer}
+	if exit.Status != 0 {
+		e.ExitStatus = &exit.Status
 	}
-	log, err := s.host.Units.Journal(ctx, s.Name, slot, lines)
+	since := s.mind(slot).startAt.Truncate(time.Second) // the journal's own times are a little later
+	log, err := s.host.Units.Journal(ctx, s.Name, slot, providers.JournalOptions{Lines: lines, Since: since})
 	if err != nil {
 		s.memory.doubts(err)
 		log = []string{"the journal could not be read: " + err.Error()}

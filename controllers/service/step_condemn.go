@@ -28,9 +28,13 @@ func (c stepCondemn) Run(ctx context.Context, s *Scope) (reconcile.Result, error
 		s.memory.ignoresPort = s.instance()
 		return reconcile.Result{}, nil
 	}
+	fault := c.fault
+	if exit := exitSeen(ctx, s, c.slot); fault.Reason == "Exited" && exit.Result != "" {
+		fault = endedAs(s, exitOf(exit)) // of a unit that runs again only the journal knows
+	}
 	return reconcile.Result{}, s.host.Releases.Judge(ctx, s.Name, v1.Verdict{
 		Instance: s.instance(), Result: v1.VerdictBad, At: s.Now,
-		Reason: c.fault.Reason, Message: c.fault.Message, Evidence: evidence,
+		Reason: fault.Reason, Message: fault.Message, Evidence: evidence,
 	})
 }
 

@@ -53,7 +53,7 @@ func (h stepHealth) Why(s *Scope) string {
 	case u.Active == "activating" && u.Sub == "start":
 		return "it has not told systemd that it is ready"
 	case !u.Running() && mind.started(s.instance()):
-		return fmt.Sprintf("its unit is %s after %s", u.Active, exitOf(u))
+		return fmt.Sprintf("its unit is %s after %s", u.Active, exitOf(lastExitOf(u)))
 	case !u.Running():
 		return "its unit is " + u.Active
 	case f.ProbeErr != nil:

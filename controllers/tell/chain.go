@@ -139,6 +139,9 @@ func (s *story) present() []string {
 		line += " for " + Span(s.now.Sub(s.st.Since))
 	}
 	out := []string{line + ": " + s.st.Reason}
+	if s.st.State == v1.HeldState && s.st.Message != "" {
+		out = append(out, plain(s.st.Message))
+	}
 	if s.st.Serving.Revision != "" {
 		out = append(out, "serving: "+s.st.Serving.Revision+commit(s.st.Serving)+", "+s.st.Serving.StorePath)
 	}

@@ -29,14 +29,14 @@ const many = 3
 
 // Healed says how often something was put right, and from a few times on what that means:
 //
-//	healed 3 times in 10 min, last 20 s ago (unit file): somebody else manages it
+//	healed 3 times in 10 min, last 20 s ago (unit file): somebody else manages this
 func Healed(h v1.Healed, now time.Time) string {
 	text := fmt.Sprintf("healed %s in 10 min, last %s", times(h.Count), Ago(h.Last, now))
 	if h.What != "" {
-		text += " (" + h.What + ")"
+		text += " (" + plain(h.What) + ")"
 	}
 	if h.Count >= many {
-		text += ": somebody else manages it"
+		text += ": somebody else manages this"
 	}
 	return text
 }

@@ -85,15 +85,34 @@ func (s *story) stuck() (matter, next string) {
 
 func (s *story) heldBy() (matter, next string) {
 	hold := "somebody"
-	command := "deploy-manifest unhold " + s.Service
-	switch {
-	case s.HostHold != nil:
-		hold, command = Hold(*s.HostHold, s.now), "deployerctl unhold "+s.Service
-	case s.st.Hold != nil:
+	if s.st.Hold != nil {
 		hold = Hold(*s.st.Hold, s.now)
 	}
-	return fmt.Sprintf("%s is held by %s.", s.name(), hold),
-		s.serving() + ". While it is held, this host changes nothing of it: it reports what differs, and releases wait. `" + command + "` ends it."
+	matter = fmt.Sprintf("%s is held by %s.", s.name(), hold)
+	next = s.serving() + ". While it is held, this host changes nothing of it: it reports what differs, and releases wait. `" + s.unhold() + "` ends it."
+	if s.HostHold != nil && !s.heldHere() {
+		next += " (There is a hold of this host, too.)"
+	}
+	return matter, next
+}
+
+// heldHere reports whether the hold that is shown is that of this host. One of the manifest
+// comes first.
+func (s *story) heldHere() bool {
+	a, b := s.st.Hold, s.HostHold
+	if a == nil || b == nil {
+		return b != nil
+	}
+	sameEnd := a.Until == nil && b.Until == nil || a.Until != nil && b.Until != nil && a.Until.Equal(*b.Until)
+	return sameEnd && a.Owner == b.Owner && a.Reason == b.Reason && a.Forever == b.Forever
+}
+
+// unhold is the command that ends the hold that is shown.
+func (s *story) unhold() string {
+	if s.heldHere() {
+		return "deployerctl unhold " + s.Service
+	}
+	return "deploy-manifest unhold " + s.Service
 }
 
 func (s *story) waiting() (matter, next string) {

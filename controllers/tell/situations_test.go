@@ -103,7 +103,7 @@ func exited() *v1.Evidence {
 	}
 }
 
-const exitedMessage = newRelease + " ended by itself after it was started (exit status 3)"
+const exitedMessage = newRelease + " ended by itself after it was started (exit status 3); look at `deployerctl logs web`, and push a fix or roll back"
 
 // firstEver is the first release of a worker, and it is bad.
 func firstEver() tell.Facts {
@@ -141,6 +141,9 @@ func situations() map[string]tell.Facts {
 			Log: []string{"2026-11-26T02:51:55.090Z web[4711]: migration 17 is missing"},
 		}),
 		"rolled-back-flapping": rolledBack("Flapped", newRelease+" was well for 4 s, and then ended", flapped),
+		"rolled-back-ill-while-soaking": rolledBack("IllWhileSoaking", newRelease+" was well, and then not any more while it soaked: http://127.0.0.1:8080/healthz answers: 503 Service Unavailable", &v1.Evidence{
+			ProbeURL: "http://127.0.0.1:8080/healthz", ProbeAnswer: "503 Service Unavailable",
+		}),
 		"rolled-back-exec-check": rolledBack("HealthDeadlineExceeded", newRelease+" was not well for 1m", &v1.Evidence{
 			ProbeURL: "bin/check", ProbeAnswer: "exit status 1: queue unreachable",
 		}),
@@ -187,7 +190,15 @@ func situations() map[string]tell.Facts {
 		}),
 		"held-on-this-host": changed(func(f *tell.Facts) {
 			f.HostHold = &v1.Hold{Owner: "ann@biz", Reason: "load test", Until: &until}
-			f.State.State, f.State.Sync, f.State.Reason, f.State.Hold = v1.HeldState, v1.Held, "Held", f.HostHold
+			f.State.State, f.State.Sync, f.State.Reason = v1.HeldState, v1.Held, "Held"
+			f.State.Message = "held by ann@biz until 2026-11-26 05:03 UTC: load test; not done meanwhile: the unit differs: drop-in override.conf"
+			hold := *f.HostHold
+			f.State.Hold = &hold
+		}),
+		"held-twice": changed(func(f *tell.Facts) {
+			f.HostHold = &v1.Hold{Owner: "ann@biz", Reason: "load test", Until: &until}
+			f.State.State, f.State.Sync, f.State.Reason = v1.HeldState, v1.Held, "Held"
+			f.State.Hold = &v1.Hold{Owner: "bob@laptop", Reason: "the database moves", Forever: true}
 		}),
 		"held-in-the-manifest": changed(func(f *tell.Facts) {
 			f.State.State, f.State.Sync, f.State.Reason = v1.HeldState, v1.Held, "Held"

@@ -42,7 +42,7 @@ var _ = DescribeTable("healings say from a few times on what they mean", func(co
 	Expect(tell.Healed(v1.Healed{Count: count, Last: now.Add(-20 * time.Second), What: "unit file"}, now)).To(Equal(want))
 },
 	Entry(nil, 1, "healed once in 10 min, last 20 s ago (unit file)"),
-	Entry(nil, 3, "healed 3 times in 10 min, last 20 s ago (unit file): somebody else manages it"),
+	Entry(nil, 3, "healed 3 times in 10 min, last 20 s ago (unit file): somebody else manages this"),
 )
 
 var _ = It("an account is data for programs, too", func() {

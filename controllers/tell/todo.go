@@ -16,10 +16,8 @@ func (s *story) toDo() []string {
 	var all []help
 	switch st := &s.st; {
 	case s.State == nil:
-	case st.State == v1.HeldState && s.HostHold == nil:
-		all = []help{{"deploy-manifest unhold " + name, "ends the hold"}}
 	case st.State == v1.HeldState:
-		all = []help{{"deployerctl unhold " + name, "ends the hold"}}
+		all = []help{{s.unhold(), "end the hold"}}
 	case s.bad != nil && (st.State == v1.Stalled || st.State == v1.Reverting):
 		all = []help{
 			{"deploy-push " + name + " STORE_PATH", "push a fix"},

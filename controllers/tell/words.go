@@ -25,7 +25,7 @@ func (s *story) because() string {
 	switch reason {
 	case "Exited", "ExitedAtStart":
 		return or(howEnded(s.seen), "its program ended by itself")
-	case "Flapped":
+	case "Flapped", "IllWhileSoaking":
 		how := strings.TrimPrefix(answer, ": ")
 		if ended := howEnded(s.seen); ended != "" {
 			how = ended
@@ -131,9 +131,11 @@ func (s *story) before(t v1.Target) bool {
 func (s *story) message() string { return or(plain(s.st.Message), "of "+words(s.st.Reason)) }
 
 // plain is an error's text as part of a sentence: on one line, without the step that it came
-// from, which is told elsewhere, and without a full stop.
+// from and the advice that it ends with, which are told elsewhere, and without a full stop.
 func plain(message string) string {
 	text := strings.Join(strings.Fields(message), " ")
+	text, _, _ = strings.Cut(text, "; look at `deployerctl logs ")
+	text, _, _ = strings.Cut(text, "; `deployerctl why ")
 	if step, rest, ok := strings.Cut(text, ": "); ok && isStep(step) {
 		text = rest
 	}

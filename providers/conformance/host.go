@@ -20,6 +20,8 @@ type Everything struct {
 	States   func() providers.States
 	History  func() providers.History
 	Holds    func() providers.Holds
+
+	Leftovers func() LeftoversHost
 }
 
 // Host registers the specs of all interfaces. Call it at the top of a test file.
@@ -35,5 +37,6 @@ func Host(e Everything) bool {
 	Describe("providers.States", func() { States(e.States) })
 	Describe("providers.History", func() { History(e.History) })
 	Describe("providers.Holds", func() { Holds(e.Holds) })
+	Describe("providers.Leftovers", func() { Leftovers(e.Leftovers) })
 	return true
 }

@@ -24,6 +24,8 @@ type UnitsHost struct {
 	Release func(service string, p UnitsProgram) v1.Release
 	// Stage makes the release directory of an instance and points the slot to it.
 	Stage func(ctx context.Context, slot v1.Slot, r providers.StageRequest)
+	// Pass lets that much time pass.
+	Pass func(d time.Duration)
 	// Crash kills the slot's process and lets the time pass that systemd waits.
 	Crash func(service string, slot v1.Slot)
 	// AddForeign puts a running unit on the host that is not ours.
@@ -41,8 +43,13 @@ type UnitsProgram struct {
 	// ExitsAtStart with that status, before its start is over.
 	ExitsAtStart bool
 	Status       int
-	// Says is a line that it prints at its start.
-	Says string
+	// Says is a line that it prints at its start, SaysTimes how often; 0 is once.
+	Says      string
+	SaysTimes int
+	// Notifies: it tells systemd when it is ready (Type=notify), after ReadyAfter, or never.
+	Notifies   bool
+	ReadyAfter time.Duration
+	NeverReady bool
 }
 
 // UnitsProcess is what a process was given.
@@ -59,6 +66,8 @@ func Units(open func() UnitsHost) {
 
 	unitsInstallSpecs(func() *unitsCase { return u })
 	unitsRunSpecs(func() *unitsCase { return u })
+	unitsReadySpecs(func() *unitsCase { return u })
+	unitsRecordSpecs(func() *unitsCase { return u })
 	unitsDriftSpecs(func() *unitsCase { return u })
 }
 
@@ -197,6 +206,7 @@ func unitsRunSpecs(get func() *unitsCase) {
 		Expect(facts.MainPID).To(BeNumerically(">", 0))
 		Expect(facts.ControlGroup).NotTo(BeEmpty())
 		Expect(facts.Since).NotTo(BeZero())
+		Expect(facts.Started).To(And(Not(BeZero()), Not(BeTemporally(">", facts.Since))))
 
 		second := u.stage(ctx, s, 2)
 		Expect(u.observe(ctx, s).Instance).To(Equal(first), "the pointer alone changes nothing that runs")
@@ -218,6 +228,7 @@ func unitsRunSpecs(get func() *unitsCase) {
 			g.Expect(facts.Running()).To(BeTrue())
 			g.Expect(facts.MainPID).NotTo(Equal(before.MainPID))
 			g.Expect(facts.Restarts).To(Equal(1))
+			g.Expect(facts.Started).To(BeTemporally(">", before.Started))
 			g.Expect(facts.Instance).To(Equal(instance))
 		}).WithTimeout(unitsPatience).Should(Succeed())
 	})
@@ -233,6 +244,7 @@ func unitsRunSpecs(get func() *unitsCase) {
 		Expect(facts.MainPID).To(BeZero())
 		Expect(facts.Instance).To(BeEmpty())
 		Expect(facts.Since).To(BeZero())
+		Expect(facts.Started).To(BeZero())
 		Expect(u.Units.Stop(ctx, "web", v1.Primary)).To(Succeed())
 	})
 
@@ -254,15 +266,6 @@ func unitsRunSpecs(get func() *unitsCase) {
 		Expect(u.Units.Install(ctx, good)).To(Succeed())
 		Expect(u.Units.Start(ctx, "web", v1.Primary)).To(Succeed())
 		Expect(u.observe(ctx, good).Running()).To(BeTrue())
-	})
-
-	It("gives the last journal lines, oldest first", func(ctx SpecContext) {
-		u := get()
-		u.running(ctx, u.spec(v1.Primary, UnitsProgram{Says: "here I am"}), 1)
-		Eventually(func() ([]string, error) { return u.Units.Journal(ctx, "web", v1.Primary, 100) }).
-			WithTimeout(unitsPatience).Should(ContainElement(ContainSubstring("here I am")))
-		Expect(u.Units.Journal(ctx, "web", v1.Primary, 1)).To(HaveLen(1))
-		Expect(u.Units.Journal(ctx, "web", v1.Primary, 0)).To(BeEmpty())
 	})
 
 	It("runs both slots side by side", func(ctx SpecContext) {

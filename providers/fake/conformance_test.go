@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"slices"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -27,6 +28,8 @@ var _ = conformance.Host(conformance.Everything{
 	States:   func() providers.States { return fake.New().Host().States },
 	History:  func() providers.History { return fake.New().Host().History },
 	Holds:    func() providers.Holds { return fake.New().Host().Holds },
+
+	Leftovers: leftoversHost,
 })
 
 // onlyStore gives the same store each time: the specs of races want handles on one.
@@ -58,9 +61,16 @@ func unitsHost() conformance.UnitsHost {
 		Units: h.Units,
 		Release: func(service string, p conformance.UnitsProgram) v1.Release {
 			last++
-			w.Programs[path(last)] = fake.Program{FailsToStart: p.ExitsAtStart, Status: p.Status, Log: []string{p.Says}}
+			w.Programs[path(last)] = fake.Program{
+				FailsToStart: p.ExitsAtStart, Status: p.Status, Log: slices.Repeat([]string{p.Says}, max(p.SaysTimes, 1)),
+				StartsAfter: p.ReadyAfter, NeverReady: p.NeverReady,
+			}
 			w.Publish(path(last))
-			return v1.Release{Service: service, StorePath: path(last)}.Default()
+			r := v1.Release{Service: service, StorePath: path(last)}
+			if p.Notifies {
+				r.HealthType = v1.HealthNotify
+			}
+			return r.Default()
 		},
 		Stage: func(ctx context.Context, slot v1.Slot, r providers.StageRequest) {
 			GinkgoHelper()
@@ -69,6 +79,7 @@ func unitsHost() conformance.UnitsHost {
 			Expect(h.Releases.Stage(ctx, r)).To(Succeed())
 			Expect(h.Releases.Point(ctx, r.Release.Service, slot, r.Instance.String())).To(Succeed())
 		},
+		Pass: w.Clock.Advance,
 		Crash: func(service string, slot v1.Slot) {
 			w.Kill(service, slot)
 			w.Clock.Advance(time.Second)
@@ -112,6 +123,18 @@ func secretsHost() conformance.SecretsHost {
 		},
 		Chown:   func(path string, uid int) { change(path, func(f *fake.SecretsFile) { f.UID = uid }) },
 		Symlink: func(path string) { change(path, func(f *fake.SecretsFile) { f.Symlink = true }) },
+	}
+}
+
+func leftoversHost() conformance.LeftoversHost {
+	w := fake.New()
+	return conformance.LeftoversHost{
+		Leftovers: w.Host().Leftovers[0],
+		Leave: func(service string) string {
+			path := "/var/lib/biz-deployer/upstreams/.tmp-" + service
+			w.Unfinished = append(w.Unfinished, providers.Leftover{Service: service, Path: path})
+			return path
+		},
 	}
 }
 

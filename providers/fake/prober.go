@@ -32,7 +32,7 @@ func (p prober) Holder(ctx context.Context, port int) (out string, err error) {
 
 func (w *World) probe(q providers.ProbeRequest) providers.ProbeResult {
 	u := w.unit(q.Service, q.Slot)
-	running := u != nil && u.process != nil && !u.process.program.FailsToStart
+	running := u != nil && w.ready(u)
 	switch q.Type {
 	case v1.HealthNone, v1.HealthNotify:
 		if !running {

@@ -18,6 +18,9 @@ type Program struct {
 	Signal string
 	// FailsToStart: it exits before its start is over; units.Start gives a Fault with Own.
 	FailsToStart bool
+	// NeverReady: with health.notify, it does not tell systemd that it is ready, though it
+	// may listen. Without NeverReady it does so when it starts to listen.
+	NeverReady bool
 	// NeverListens: it runs, and nothing answers.
 	NeverListens bool
 	// FailsOn is a slot in which it never listens, though it does in the other one.
@@ -64,6 +67,18 @@ func (w *World) listens(u *Unit) bool {
 		w.Clock.mono-p.started >= p.program.StartsAfter
 }
 
+// notifies: its unit is active only when it says so.
+func (p *process) notifies() bool { return p.release.HealthType == v1.HealthNotify }
+
+// ready reports whether the unit's start is over.
+func (w *World) ready(u *Unit) bool {
+	p := u.process
+	if p == nil || p.program.FailsToStart {
+		return false
+	}
+	return !p.notifies() || !p.program.NeverReady && w.Clock.mono-p.started >= p.program.StartsAfter
+}
+
 // statusCode is what it answers with.
 func (p *process) statusCode() int {
 	if p.program.Answer != 0 {
@@ -75,7 +90,7 @@ func (p *process) statusCode() int {
 // well is the world's own opinion of a slot, for the invariants: it runs and, if it has a
 // port, answers below 500.
 func (w *World) well(u *Unit) bool {
-	if u == nil || u.process == nil || u.process.program.FailsToStart {
+	if u == nil || !w.ready(u) {
 		return false
 	}
 	if u.process.port == 0 {

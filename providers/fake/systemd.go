@@ -52,10 +52,10 @@ func (w *World) spawn(u *Unit) error {
 	if u.slot == v1.Standby && staged.StandbyPort != 0 && !p.program.IgnoresPort {
 		p.port = staged.StandbyPort
 	}
-	u.note(p.program.Log...)
+	u.note(w.Clock.wall, p.program.Log...)
 	if holder := w.holder(p.port); holder != "" {
 		p.portTaken = true
-		u.note(fmt.Sprintf("listen tcp 127.0.0.1:%d: bind: address already in use", p.port))
+		u.note(w.Clock.wall, fmt.Sprintf("listen tcp 127.0.0.1:%d: bind: address already in use", p.port))
 	}
 	u.process, u.restarting, u.failed, u.turnsAt = p, false, false, 0
 	u.result, u.status, u.signal = "success", 0, ""
@@ -68,7 +68,8 @@ func (w *World) spawn(u *Unit) error {
 // cannotSpawn is a start of which no process came; systemd goes on trying.
 func (w *World) cannotSpawn(u *Unit, result string, status int, why *providers.Fault) error {
 	u.process, u.result, u.status, u.signal = nil, result, status, ""
-	u.note(why.Message)
+	u.exit = &providers.Exit{At: w.Clock.wall, Result: result, Status: status}
+	u.note(w.Clock.wall, why.Message)
 	w.restartLater(u)
 	return why
 }
@@ -79,6 +80,7 @@ func (w *World) end(u *Unit, result string, status int, signal string) {
 	p := u.process
 	u.process, u.turnsAt = nil, 0
 	u.result, u.status, u.signal = result, status, signal
+	u.exit = &providers.Exit{At: w.Clock.wall, Result: result, Status: status, Signal: signal}
 	if u.slot == v1.Standby && p != nil {
 		w.files(u.service).upstream = address(w.primaryPort(u.service, p.release))
 	}
@@ -97,7 +99,7 @@ func (w *World) exit(u *Unit) {
 	case status != 0:
 		result = "exit-code"
 	}
-	u.note(fmt.Sprintf("%s: Main process exited, status=%d%s", v1.UnitName(u.service, u.slot), status, p.program.Signal))
+	u.note(w.Clock.wall, fmt.Sprintf("%s: Main process exited, status=%d%s", v1.UnitName(u.service, u.slot), status, p.program.Signal))
 	w.end(u, result, status, p.program.Signal)
 	again := p.release.Systemd.Restart
 	if again == "no" || again == "on-failure" && result == "success" {

@@ -38,7 +38,14 @@ type Unit struct {
 	result     string
 	status     int
 	signal     string
-	journal    []string
+	journal    []journalLine
+	// exit is the last one, which outlives the next start.
+	exit *providers.Exit
+}
+
+type journalLine struct {
+	at   time.Time
+	text string
 }
 
 // Running is the instance that a process of the slot runs, or empty.
@@ -93,16 +100,22 @@ func (u *Unit) differs(want providers.UnitSpec) []string {
 	return out
 }
 
-func (u *Unit) facts() providers.UnitFacts {
+func (w *World) facts(u *Unit) providers.UnitFacts {
 	f := providers.UnitFacts{
 		Found: true, Ours: !u.Foreign, Active: "inactive", Sub: "dead",
 		Restarts: u.restarts, Result: u.result, ExitStatus: u.status, Signal: u.signal,
 	}
 	switch p := u.process; {
 	case p != nil && p.program.FailsToStart:
-		f.Active, f.Sub, f.MainPID = "activating", "start", p.pid
+		f.Active, f.Sub, f.MainPID, f.Started = "activating", "start", p.pid, p.since
+	case p != nil && !w.ready(u):
+		f.Active, f.Sub, f.Started, f.MainPID = "activating", "start", p.since, p.pid
+		f.Instance, f.ControlGroup = p.instance, p.group
 	case p != nil:
-		f.Active, f.Sub, f.Since, f.MainPID = "active", "running", p.since, p.pid
+		f.Active, f.Sub, f.Since, f.Started, f.MainPID = "active", "running", p.since, p.since, p.pid
+		if p.notifies() {
+			f.Since = p.since.Add(p.program.StartsAfter)
+		}
 		f.Instance, f.ControlGroup = p.instance, p.group
 	case u.restarting:
 		f.Active, f.Sub = "activating", "auto-restart"
@@ -126,9 +139,11 @@ func keep(s providers.UnitSpec) providers.UnitSpec {
 }
 
 // note writes a journal line; the last thousand are kept.
-func (u *Unit) note(lines ...string) {
+func (u *Unit) note(at time.Time, lines ...string) {
 	const most = 1000
-	u.journal = append(u.journal, lines...)
+	for _, line := range lines {
+		u.journal = append(u.journal, journalLine{at, line})
+	}
 	if over := len(u.journal) - most; over > 0 {
 		u.journal = slices.Clone(u.journal[over:])
 	}

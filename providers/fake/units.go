@@ -3,7 +3,6 @@ package fake
 import (
 	"context"
 	"fmt"
-	"slices"
 	"sort"
 
 	v1 "deployer/api/v1"
@@ -22,7 +21,7 @@ func (s units) Observe(ctx context.Context, spec providers.UnitSpec) (f provider
 			f = providers.UnitFacts{Active: "inactive", Sub: "dead", Current: spec.Release == nil}
 			return nil
 		}
-		f = u.facts()
+		f = s.w.facts(u)
 		if f.Ours {
 			f.Differs = u.differs(spec)
 			f.Current = len(f.Differs) == 0
@@ -111,11 +110,28 @@ func (s units) Remove(ctx context.Context, service string, slot v1.Slot) error {
 	})
 }
 
-func (s units) Journal(ctx context.Context, service string, slot v1.Slot, lines int) (out []string, err error) {
+func (s units) Journal(ctx context.Context, service string, slot v1.Slot, o providers.JournalOptions) (out []string, err error) {
 	err = s.w.run(ctx, look("units.Journal", service, string(slot)), func() error {
 		if u := s.w.unit(service, slot); u != nil {
-			out = slices.Clone(u.journal[max(0, len(u.journal)-lines):])
+			for _, line := range u.journal {
+				if !line.at.Before(o.Since) {
+					out = append(out, line.text)
+				}
+			}
+			out = out[max(0, len(out)-o.Lines):]
 		}
+		return nil
+	})
+	return out, err
+}
+
+func (s units) LastExit(ctx context.Context, service string, slot v1.Slot) (out providers.Exit, err error) {
+	err = s.w.run(ctx, look("units.LastExit", service, string(slot)), func() error {
+		u := s.w.unit(service, slot)
+		if u == nil || u.exit == nil {
+			return fmt.Errorf("the last exit of %s: %w", v1.UnitName(service, slot), providers.ErrNotFound)
+		}
+		out = *u.exit
 		return nil
 	})
 	return out, err

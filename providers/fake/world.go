@@ -31,6 +31,8 @@ type World struct {
 	Nix Nix
 	// Caddy is the web server.
 	Caddy Caddy
+	// Unfinished is what crashes left of ours.
+	Unfinished []providers.Leftover
 	// SecretsFiles by path.
 	SecretsFiles map[string]SecretsFile
 	// Overlap names services whose serving slot must not even be restarted while it is
@@ -78,6 +80,7 @@ func (w *World) Host() providers.Host {
 	return providers.Host{
 		Closures: closures{w}, Units: units{w}, Releases: releases{w}, Secrets: secrets{w},
 		Routes: routes{w}, Prober: prober{w}, Ports: ports{w}, States: states{w}, History: history{w}, Holds: history{w},
+		Leftovers: []providers.Leftovers{leftovers{w}},
 	}
 }
 

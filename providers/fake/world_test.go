@@ -121,7 +121,7 @@ var _ = Describe("a world", func() {
 		Expect(w.Host().Units.Start(ctx, "web", v1.Standby)).To(Succeed())
 		w.Clock.Advance(time.Second)
 		Expect(facts(w, v1.Standby).Restarts).To(BeNumerically(">", 10))
-		Expect(w.Host().Units.Journal(ctx, "web", v1.Standby, 3)).To(ContainElement(ContainSubstring("address already in use")))
+		Expect(w.Host().Units.Journal(ctx, "web", v1.Standby, providers.JournalOptions{Lines: 3})).To(ContainElement(ContainSubstring("address already in use")))
 		Expect(probe(w, v1.Primary, 8080).OK).To(BeTrue())
 	})
 

@@ -44,6 +44,9 @@ type Options struct {
 	Queries Runner
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
+	// Space is what a directory's file system has; false when nobody knows. Default: the
+	// kernel is asked.
+	Space func(dir string) (Space, bool)
 	// DiskRoot is where /nix lies; tests set it. Default "".
 	DiskRoot string
 }
@@ -76,6 +79,9 @@ func New(o Options) (*Manager, error) {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Space == nil {
+		o.Space = spaceOf
 	}
 	if o.Objects == nil {
 		return nil, errors.New("setting up nix: there is no store")

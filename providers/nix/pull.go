@@ -7,7 +7,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/go-logr/logr"
 
@@ -67,7 +66,7 @@ func (m *Manager) pull(ctx context.Context, storePath string) error {
 			return nil
 		default:
 			var sent int64
-			if sent, err = m.throughGateway(ctx, storePath, 0, "--realise", storePath); err == nil && sent == 0 {
+			if sent, err = m.throughGateway(ctx, storePath, "--realise", storePath); err == nil && sent == 0 {
 				// It was valid when the collector was told.
 				return nil
 			}
@@ -88,14 +87,13 @@ func (m *Manager) fetch(ctx context.Context, storePath string) error {
 	if err != nil {
 		return err
 	}
-	var need int64
-	for _, p := range closure {
-		need += p.NarSize
-	}
-	if err := m.room(storePath, need); err != nil {
+	if err := m.room(ctx, storePath, closure); err != nil {
 		return err
 	}
-	_, err = m.throughGateway(ctx, storePath, need, "--realise", storePath)
+	_, err = m.throughGateway(ctx, storePath, "--realise", storePath)
+	if providers.ReasonOf(err) == DiskFull {
+		return m.gotFull(ctx, storePath, closure, err)
+	}
 	return err
 }
 
@@ -131,28 +129,6 @@ func (m *Manager) keyNames() []string {
 	return names
 }
 
-// room refuses a pull that cannot fit, before it fills the disk of everybody.
-func (m *Manager) room(storePath string, need int64) error {
-	free, known := freeBytes(m.o.DiskRoot + storeDir)
-	if !known || need <= free {
-		// Nix will find out what we cannot.
-		return nil
-	}
-	return &providers.Fault{
-		Reason:  DiskFull,
-		Message: fmt.Sprintf("%s needs %d bytes in %s and %d are free; make room, as with nix-collect-garbage", storePath, need, storeDir, free),
-		Err:     syscall.ENOSPC,
-	}
-}
-
-func freeBytes(dir string) (free int64, known bool) {
-	var fs syscall.Statfs_t
-	if syscall.Statfs(dir, &fs) != nil {
-		return 0, false
-	}
-	return int64(fs.Bavail) * fs.Bsize, true
-}
-
 // repair fetches paths again that are valid and not on disk. Each on its own: Nix repairs
 // exactly the path that it is given, and not what it needs.
 func (m *Manager) repair(ctx context.Context, missing []string) error {
@@ -164,10 +140,14 @@ func (m *Manager) repair(ctx context.Context, missing []string) error {
 		if err := explainCache(p, []PathStatus{status}, m.keyNames()); err != nil {
 			return err
 		}
-		if err := m.room(p, status.NarSize); err != nil {
+		if err := m.room(ctx, p, []PathStatus{status}); err != nil {
 			return err
 		}
-		if _, err := m.throughGateway(ctx, p, status.NarSize, "--repair-path", p); err != nil {
+		_, err = m.throughGateway(ctx, p, "--repair-path", p)
+		if providers.ReasonOf(err) == DiskFull {
+			return m.gotFull(ctx, p, []PathStatus{status}, err)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -176,7 +156,7 @@ func (m *Manager) repair(ctx context.Context, missing []string) error {
 
 // throughGateway runs nix-store with a gateway of its own as the only substituter, and
 // tells how many bytes it fetched.
-func (m *Manager) throughGateway(ctx context.Context, storePath string, need int64, args ...string) (sent int64, err error) {
+func (m *Manager) throughGateway(ctx context.Context, storePath string, args ...string) (sent int64, err error) {
 	gateway, err := StartGateway(ctx, GatewayOptions{Objects: m.o.Objects})
 	if err != nil {
 		return 0, err
@@ -189,7 +169,7 @@ func (m *Manager) throughGateway(ctx context.Context, storePath string, need int
 	if err == nil && !strings.Contains(result.Stderr, "not a trusted user") {
 		return gateway.Stats().Sent, nil
 	}
-	return 0, m.explainPull(storePath, need, result, gateway.Err(), err)
+	return 0, m.explainPull(storePath, result, gateway.Err(), err)
 }
 
 // settings are for Nix 2.8 to now; a Nix that does not know one of them warns and goes on.
@@ -220,7 +200,7 @@ func (m *Manager) settings(substituter string) string {
 }
 
 // explainPull prefers the store's own reason to Nix's words, which know an HTTP status only.
-func (m *Manager) explainPull(storePath string, need int64, result Result, store, err error) error {
+func (m *Manager) explainPull(storePath string, result Result, store, err error) error {
 	subject := "pulling " + storePath
 	switch {
 	case errors.Is(err, ErrNoNix):
@@ -231,10 +211,6 @@ func (m *Manager) explainPull(storePath string, need int64, result Result, store
 		return m.storeFault(storePath, store)
 	}
 	if fault := explainText(subject, result.Stderr, err); fault != nil {
-		var f *providers.Fault
-		if errors.As(fault, &f) && f.Reason == DiskFull {
-			f.Message += fmt.Sprintf(" (the closure needs %d bytes)", need)
-		}
 		return fault
 	}
 	return &providers.Fault{Reason: PullFailed, Message: subject + ": nix failed", Err: detail(result.Stderr, err)}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/godbus/dbus/v5"
@@ -76,7 +78,22 @@ func (c *connection) once(ctx context.Context, timeout time.Duration, fn func(co
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	return fn(ctx, bus)
+	err = fn(ctx, bus)
+	if connectionDied(err) {
+		c.drop(bus)
+	}
+	return err
+}
+
+// drop makes the next question use a new connection: this one may not have noticed yet
+// that it is dead.
+func (c *connection) drop(bus Bus) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.bus == bus {
+		c.bus.Close()
+		c.bus = nil
+	}
 }
 
 // info is asked once for each connection.
@@ -105,8 +122,10 @@ func (c *connection) info(ctx context.Context) (HostInfo, error) {
 	return host, nil
 }
 
+// connectionDied also knows how the kernel says it to who writes, or reads, first.
 func connectionDied(err error) bool {
-	return errors.Is(err, dbus.ErrClosed) || isDBusError(err, "org.freedesktop.DBus.Error.NoReply")
+	return errors.Is(err, dbus.ErrClosed) || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) ||
+		errors.Is(err, io.EOF) || isDBusError(err, "org.freedesktop.DBus.Error.NoReply")
 }
 
 // isDBusError reports whether systemd answered with the error of one of these names.

@@ -99,7 +99,15 @@ func (h *realHost) release(service string, p conformance.UnitsProgram) v1.Releas
 	r := v1.Release{
 		Service: service, StorePath: storePath, InternalPort: 8080,
 		Exec: v1.Exec{Command: v1.Command{"bin/program"}},
-		Env:  map[string]string{programVariable: "1", sayVariable: p.Says},
+		Env: map[string]string{
+			programVariable: "1", sayVariable: p.Says, timesVariable: fmt.Sprint(p.SaysTimes), readyVariable: p.ReadyAfter.String(),
+		},
+	}
+	if p.Notifies {
+		r.HealthType = v1.HealthNotify
+	}
+	if p.NeverReady {
+		r.Env[readyVariable] = "never"
 	}
 	if p.ExitsAtStart {
 		// Its start is over when it says so; before, it exits.
@@ -194,7 +202,7 @@ func (h *realHost) saw(service string, slot v1.Slot) (p conformance.UnitsProcess
 
 func (h *realHost) conformance() conformance.UnitsHost {
 	return conformance.UnitsHost{
-		Units: h.manager, Release: h.release, Stage: h.stage, Crash: h.crash,
+		Units: h.manager, Release: h.release, Stage: h.stage, Pass: time.Sleep, Crash: h.crash,
 		AddForeign: h.addForeign, Foreign: h.foreign, Drift: h.drift, Saw: h.saw,
 	}
 }

@@ -220,9 +220,12 @@ func writeFile(path, text string) error {
 	return renameio.WriteFile(path, []byte(text), 0o644, renameio.WithStaticPermissions(0o644))
 }
 
+// linkSuffix ends the name under which a link is made before it is renamed into place.
+const linkSuffix = ".biz-deployer"
+
 // link makes or replaces a symlink by one rename, whatever stood there.
 func link(target, path string) error {
-	beside := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".biz-deployer")
+	beside := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+linkSuffix)
 	if err := removeFile(beside); err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	v1 "deployer/api/v1"
@@ -14,12 +15,15 @@ import (
 const (
 	jobDone     = "done"
 	jobCanceled = "canceled"
-	// jobUnheard is our own: the job is gone and nobody told how it ended.
+	// jobUnheard and jobPending are our own: the job is gone and nobody told how it ended;
+	// the job goes on and we do not wait for it.
 	jobUnheard = "unheard"
+	jobPending = "pending"
 )
 
 // lookAgain is how often a job that was not heard of is looked for: the connection that
-// would bring its result may have died.
+// would bring its result may have died. It is also how long a program is waited for that
+// says itself when it is ready.
 const lookAgain = time.Second
 
 // enqueue is Bus.Restart or Bus.Stop.
@@ -28,7 +32,8 @@ type enqueue func(Bus, context.Context, string, chan<- string) (int, error)
 // Start starts the slot, or restarts it when it runs, and waits until systemd calls it
 // started. A program that does not come up is a *providers.Fault with Own set; when the
 // outcome stays unknown the error is ErrUnavailable and the state must be read again,
-// for the job may have been done.
+// for the job may have been done. A unit of Type=notify may be activating when it returns:
+// it may take as long as a health deadline, which no worker can wait for.
 func (m *Manager) Start(ctx context.Context, service string, slot v1.Slot) error {
 	unit := v1.UnitName(service, slot)
 	if err := m.start(ctx, unit); err != nil {
@@ -47,15 +52,27 @@ func (m *Manager) start(ctx context.Context, unit string) error {
 	if err := m.resetFailed(ctx, unit); err != nil {
 		return err
 	}
-	result, err := m.job(ctx, unit, Bus.Restart)
+	result, err := m.job(ctx, unit, Bus.Restart, m.notReadyYet)
 	if err != nil {
 		return refusal(unit, err)
 	}
-	if result == jobDone {
+	if result == jobDone || result == jobPending {
 		return nil
 	}
 	return m.judgeStart(ctx, unit, result)
 }
+
+// notReadyYet reports whether a unit of Type=notify has its process and waits for its word.
+func (m *Manager) notReadyYet(ctx context.Context, row Row) bool {
+	if row.ActiveState != "activating" || row.SubState != "start" {
+		return false
+	}
+	_, p, err := m.fetch(ctx, row.Name)
+	return err == nil && strings.HasPrefix(p.text("Type"), "notify")
+}
+
+// wholeJob is for jobs that are waited for to their end.
+func wholeJob(context.Context, Row) bool { return false }
 
 // Stop stops the slot and waits until its processes are gone, killed after stopTimeout.
 func (m *Manager) Stop(ctx context.Context, service string, slot v1.Slot) error {
@@ -73,7 +90,7 @@ func (m *Manager) stop(ctx context.Context, unit string) error {
 		return err
 	}
 	defer m.changed(unit)
-	result, err := m.job(ctx, unit, Bus.Stop)
+	result, err := m.job(ctx, unit, Bus.Stop, wholeJob)
 	switch {
 	case isDBusError(err, noSuchUnit):
 		return nil
@@ -103,9 +120,10 @@ func (m *Manager) resetFailed(ctx context.Context, unit string) error {
 	return unavailable("clearing the failures of "+unit, err)
 }
 
-// job enqueues a job and waits for its result. It never enqueues twice: when the result is
-// not heard, the state of the unit stands for it.
-func (m *Manager) job(ctx context.Context, unit string, begin enqueue) (string, error) {
+// job enqueues a job and waits for its result, or until the unit is such that leave says
+// to go. It never enqueues twice: when the result is not heard, the state of the unit
+// stands for it.
+func (m *Manager) job(ctx context.Context, unit string, begin enqueue, leave func(context.Context, Row) bool) (string, error) {
 	bus, err := m.conn.get(ctx)
 	if err != nil {
 		return "", unavailable("connecting to systemd", err)
@@ -136,6 +154,9 @@ func (m *Manager) job(ctx context.Context, unit string, begin enqueue) (string, 
 		}
 		if result, ended := unheard(row, id, heard); ended {
 			return result, nil
+		}
+		if leave(ctx, row) {
+			return jobPending, nil
 		}
 	}
 }

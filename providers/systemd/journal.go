@@ -9,12 +9,14 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
 
 	v1 "deployer/api/v1"
+	"deployer/providers"
 )
 
 const (
@@ -27,19 +29,30 @@ const (
 // Journal gives the last lines of the slot's unit, oldest first: what its processes said
 // and what systemd said about it. Control characters are taken out, for the lines are
 // shown on terminals.
-func (m *Manager) Journal(ctx context.Context, service string, slot v1.Slot, lines int) ([]string, error) {
+func (m *Manager) Journal(ctx context.Context, service string, slot v1.Slot, o providers.JournalOptions) ([]string, error) {
 	unit := v1.UnitName(service, slot)
-	if lines <= 0 {
+	if o.Lines <= 0 {
 		return nil, nil
 	}
-	out, err := m.journal(ctx, unit, min(lines, longestJournal))
+	args := []string{"--unit=" + unit, "--output-fields=MESSAGE,SYSLOG_IDENTIFIER,_PID"}
+	if !o.Since.IsZero() {
+		args = append(args, fmt.Sprintf("--since=@%d.%06d", o.Since.Unix(), o.Since.Nanosecond()/int(time.Microsecond)))
+	}
+	lines := min(o.Lines, longestJournal)
+	entries, err := m.journal(ctx, lines, args...)
 	if err != nil {
 		return nil, unavailable("reading the journal of "+unit, err)
 	}
-	return out, nil
+	var out []string
+	for _, e := range slices.Backward(entries) {
+		out = append(out, e.lines()...)
+	}
+	return out[max(0, len(out)-lines):], nil
 }
 
-func (m *Manager) journal(ctx context.Context, unit string, lines int) ([]string, error) {
+// journal gives that many entries at most, newest first: older versions of journalctl give
+// the first ones after --since when they are not asked for in reverse.
+func (m *Manager) journal(ctx context.Context, entries int, args ...string) ([]journalEntry, error) {
 	program, err := m.journalctl()
 	if err != nil {
 		return nil, err
@@ -49,9 +62,9 @@ func (m *Manager) journal(ctx context.Context, unit string, lines int) ([]string
 	// What a process said just before it died may still be on its way. When this fails,
 	// what has arrived is still worth having.
 	_ = exec.CommandContext(ctx, program, "--sync").Run()
-	cmd := exec.CommandContext(ctx, program, "--no-pager", "--quiet", "--unit="+unit,
-		"--lines="+strconv.Itoa(lines), "--output=json",
-		"--output-fields=MESSAGE,SYSLOG_IDENTIFIER,_PID")
+	cmd := exec.CommandContext(ctx, program, append([]string{
+		"--no-pager", "--quiet", "--reverse", "--output=json", "--lines=" + strconv.Itoa(entries),
+	}, args...)...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	cmd.Env = []string{"LC_ALL=C"}
@@ -59,7 +72,7 @@ func (m *Manager) journal(ctx context.Context, unit string, lines int) ([]string
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s", err, strings.TrimSpace(stderr.String()))
 	}
-	return journalLines(data, lines)
+	return journalEntries(data)
 }
 
 // journalctl is looked for where distributions and NixOS have it, for the daemon may run
@@ -83,10 +96,11 @@ type journalEntry struct {
 	Message json.RawMessage `json:"MESSAGE"`
 	From    json.RawMessage `json:"SYSLOG_IDENTIFIER"`
 	PID     json.RawMessage `json:"_PID"`
+	journalExit
 }
 
-func journalLines(data []byte, lines int) ([]string, error) {
-	var out []string
+func journalEntries(data []byte) ([]journalEntry, error) {
+	var out []journalEntry
 	scanner := bufio.NewScanner(bytes.NewReader(data))
 	scanner.Buffer(nil, 16<<20)
 	for scanner.Scan() {
@@ -94,18 +108,22 @@ func journalLines(data []byte, lines int) ([]string, error) {
 		if err := json.Unmarshal(scanner.Bytes(), &e); err != nil {
 			return nil, fmt.Errorf("reading journalctl's answer: %w", err)
 		}
-		out = append(out, e.lines()...)
+		out = append(out, e)
 	}
 	if err := scanner.Err(); err != nil {
 		return nil, fmt.Errorf("reading journalctl's answer: %w", err)
 	}
-	return out[max(0, len(out)-lines):], nil
+	return out, nil
+}
+
+func (e journalEntry) at() time.Time {
+	micros, _ := strconv.ParseInt(e.Time, 10, 64)
+	return time.UnixMicro(micros)
 }
 
 // lines gives an entry for people; a message may have several lines.
 func (e journalEntry) lines() []string {
-	micros, _ := strconv.ParseInt(e.Time, 10, 64)
-	head := time.UnixMicro(micros).UTC().Format("2006-01-02T15:04:05.000Z") + " " +
+	head := e.at().UTC().Format("2006-01-02T15:04:05.000Z") + " " +
 		clean(journalText(e.From)) + "[" + clean(journalText(e.PID)) + "]: "
 	var out []string
 	for line := range strings.SplitSeq(strings.TrimRight(journalText(e.Message), "\n"), "\n") {

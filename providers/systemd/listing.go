@@ -93,6 +93,7 @@ type details struct {
 	fragment   string
 	instance   string
 	since      time.Time
+	started    time.Time
 	mainPID    int
 	restarts   int
 	result     string
@@ -181,6 +182,9 @@ func (m *Manager) fetch(ctx context.Context, unit string) (details, properties, 
 	d.memory = p.memory()
 	if p.text("ActiveState") == "active" {
 		d.since = time.UnixMicro(int64(p.number("ActiveEnterTimestamp")))
+	}
+	if d.mainPID != 0 {
+		d.started = time.UnixMicro(int64(p.number("ExecMainStartTimestamp")))
 	}
 	d.instance, err = m.instance(unit)
 	return d, p, err

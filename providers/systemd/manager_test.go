@@ -3,9 +3,11 @@ package systemd_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/godbus/dbus/v5"
@@ -146,16 +148,20 @@ var _ = Describe("observing", func() {
 	It("connects again when the connection died, and is unavailable while it cannot", func(ctx SpecContext) {
 		s := newScripted()
 		s.installed(ctx, 1)
-		s.bus.fail["Services"] = failure{dbus.ErrClosed, 1}
-		_, err := s.manager.Observe(ctx, s.spec(0))
-		Expect(err).NotTo(HaveOccurred())
+		for n, died := range []error{dbus.ErrClosed, fmt.Errorf("write: %w", syscall.EPIPE)} {
+			s.bus.fail["Services"] = failure{died, 1}
+			s.later()
+			_, err := s.manager.Observe(ctx, s.spec(0))
+			Expect(err).NotTo(HaveOccurred())
+			Expect(s.dials).To(Equal(n+2), "after %v", died)
+		}
 		s.bus.mu.Lock()
 		s.bus.dead = true
 		s.bus.mu.Unlock()
 		s.later()
-		_, err = s.manager.Observe(ctx, s.spec(0))
+		_, err := s.manager.Observe(ctx, s.spec(0))
 		Expect(err).NotTo(HaveOccurred())
-		Expect(s.dials).To(Equal(2))
+		Expect(s.dials).To(Equal(4))
 		s.bus.fail["Services"] = failure{dbus.ErrClosed, 2}
 		s.later()
 		_, err = s.manager.Observe(ctx, s.spec(0))
@@ -225,6 +231,16 @@ var _ = Describe("a start", func() {
 		Entry("it failed", "failed", "failed", func(err error) { Expect(providers.ReasonOf(err)).To(Equal("ExitedAtStart")) }),
 		Entry("it is on its way", "activating", "start", func(err error) { Expect(err).To(MatchError(providers.ErrUnavailable)) }),
 	)
+
+	It("does not wait for a program that has not told yet that it is ready", func(ctx SpecContext) {
+		s.bus.result = ""
+		s.bus.setRow("web0.service", "activating", "start", 42)
+		s.bus.props["web0.service"] = map[string]any{"Type": "notify"}
+		began := time.Now()
+		Expect(s.manager.Start(ctx, "web0", v1.Primary)).To(Succeed())
+		Expect(time.Since(began)).To(BeNumerically("<", 5*time.Second))
+		Expect(s.bus.count("Restart")).To(Equal(1))
+	})
 
 	It("waits as long as the job is there, and no longer than it may", func(ctx SpecContext) {
 		s.bus.result = ""

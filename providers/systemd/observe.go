@@ -68,7 +68,7 @@ func (m *Manager) difference(u Unit, spec providers.UnitSpec, f files, d details
 }
 
 func fill(facts *providers.UnitFacts, d details) {
-	facts.Since, facts.MainPID, facts.Restarts = d.since, d.mainPID, d.restarts
+	facts.Since, facts.Started, facts.MainPID, facts.Restarts = d.since, d.started, d.mainPID, d.restarts
 	facts.Result, facts.ExitStatus, facts.Signal = d.result, d.exitStatus, d.signal
 	facts.Instance, facts.ControlGroup, facts.Memory = d.instance, d.cgroup, d.memory
 }

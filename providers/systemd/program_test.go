@@ -9,6 +9,9 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
 
 	"deployer/providers/conformance"
 )
@@ -18,6 +21,8 @@ const (
 	programVariable = "TEST_PROGRAM"
 	exitVariable    = "TEST_EXIT"
 	sayVariable     = "TEST_SAY"
+	timesVariable   = "TEST_SAY_TIMES"
+	readyVariable   = "TEST_READY_AFTER"
 )
 
 // sawFile is where the program writes what it was given, below its runtime directory.
@@ -25,7 +30,8 @@ const sawFile = "saw.json"
 
 func program() int {
 	if line := os.Getenv(sayVariable); line != "" {
-		fmt.Println(line)
+		times, _ := strconv.Atoi(os.Getenv(timesVariable))
+		fmt.Print(strings.Repeat(line+"\n", max(times, 1)))
 	}
 	if status := os.Getenv(exitVariable); status != "" {
 		n, _ := strconv.Atoi(status)
@@ -50,6 +56,10 @@ func program() int {
 	}
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM)
+	// Never is not a duration.
+	if after, err := time.ParseDuration(os.Getenv(readyVariable)); err == nil {
+		time.AfterFunc(after, func() { _, _ = daemon.SdNotify(false, daemon.SdNotifyReady) })
+	}
 	<-stop
 	return 0
 }

@@ -18,9 +18,11 @@ import (
 const (
 	// stopTimeout is how long a program may take to stop before it is killed.
 	stopTimeout = 30 * time.Second
-	// startTimeout bounds a start that never reports ready (Type=notify); the health
-	// deadline usually ends it first.
+	// startTimeout bounds what systemd itself does before a program runs.
 	startTimeout = 90 * time.Second
+	// readyTimeout bounds a start that never reports ready (Type=notify). The health deadline
+	// ends it first, whatever that is: it is in no unit, for it applies without a new start.
+	readyTimeout = v1.LongestHealthDeadline
 	// longestRestartDelay is reached after restartSteps failures in a row.
 	longestRestartDelay = 5 * time.Second
 	restartSteps        = 8
@@ -266,9 +268,13 @@ func (r *renderer) lifetime() ([]directive, error) {
 			directive{"RestartSteps", strconv.Itoa(restartSteps)},
 			directive{"RestartMaxDelaySec", span(longestRestartDelay)})
 	}
+	start := startTimeout
+	if r.release.HealthType == v1.HealthNotify {
+		start = readyTimeout
+	}
 	return append(out,
 		directive{"KillMode", "control-group"},
-		directive{"TimeoutStartSec", span(startTimeout)},
+		directive{"TimeoutStartSec", span(start)},
 		directive{"TimeoutStopSec", span(stopTimeout)}), nil
 }
 

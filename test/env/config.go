@@ -1,6 +1,7 @@
 package env
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"os"
@@ -56,6 +57,27 @@ func (h *Host) daemonConfig(opts HostOptions) ([]byte, error) {
 		return nil, fmt.Errorf("writing the configuration: %w", err)
 	}
 	return data, nil
+}
+
+// caddyConfig is the one that ships in config/, with certificates of Caddy's own authority:
+// no public one reaches a lab.
+func caddyConfig(repo string) ([]byte, error) {
+	path := filepath.Join(repo, "config/caddy/caddy.json")
+	data, err := os.ReadFile(path)
+	config := map[string]any{}
+	if err == nil {
+		err = json.Unmarshal(data, &config)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", path, err)
+	}
+	overlay(config, map[string]any{"apps": map[string]any{
+		"pki": map[string]any{"certificate_authorities": map[string]any{"local": map[string]any{"install_trust": false}}},
+		"tls": map[string]any{"automation": map[string]any{
+			"policies": []any{map[string]any{"issuers": []any{map[string]any{"module": "internal"}}}},
+		}},
+	}})
+	return json.MarshalIndent(config, "", "  ")
 }
 
 // overlay lays over's values over base's, map by map; a nil removes the key.

@@ -36,6 +36,9 @@ type HostOptions struct {
 	TrustedPublicKeys []string
 	// Config is laid over /etc/biz-deployer/config.yaml, map by map; a nil value removes a key.
 	Config map[string]any
+	// Bare leaves a server without configuration and units, as a machine is before anybody
+	// set it up: only the programs are there.
+	Bare bool
 	// Files are written before the first boot, after everything else.
 	Files []File
 	// Enable names the units that start at boot; nil means all that are installed, and an empty

@@ -44,7 +44,7 @@ func (h *Host) install(opts HostOptions) error {
 			return fmt.Errorf("installing %s: %w", file.Path, err)
 		}
 	}
-	if h.Kind == Server {
+	if h.Kind == Server && !opts.Bare {
 		return h.enable(disk, opts.Enable)
 	}
 	return nil
@@ -80,6 +80,9 @@ func (h *Host) configFiles(opts HostOptions) ([]File, error) {
 		config := "store: " + h.store(opts) + "\n"
 		return append(files, File{Path: "/root/.config/deployer/config.yaml", Data: []byte(config), Mode: 0o644}), nil
 	}
+	if opts.Bare {
+		return files, nil
+	}
 	config, err := h.daemonConfig(opts)
 	if err != nil {
 		return nil, err
@@ -96,9 +99,9 @@ func (h *Host) configFiles(opts HostOptions) ([]File, error) {
 		}
 		files = append(files, File{Path: "/etc/systemd/system/" + unit.name, Data: data, Mode: 0o644})
 	}
-	data, err := os.ReadFile(filepath.Join(repo, "config/caddy/caddy.json"))
+	data, err := caddyConfig(repo)
 	if err != nil {
-		return nil, fmt.Errorf("installing caddy.json: %w", err)
+		return nil, err
 	}
 	return append(files, File{Path: "/etc/caddy/caddy.json", Data: data, Mode: 0o644}), nil
 }

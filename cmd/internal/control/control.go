@@ -4,7 +4,7 @@ package control
 
 import (
 	"deployer/api/v1"
-	"deployer/controllers"
+	"deployer/controllers/service"
 )
 
 // Socket is where the daemon serves.
@@ -34,7 +34,7 @@ type SyncAnswer struct {
 
 // PlanAnswer is what the next passes would do.
 type PlanAnswer struct {
-	Plans   []controllers.Plan `json:"plans"`
+	Plans   []service.Plan `json:"plans"`
 	Problem string         `json:"problem,omitempty"`
 }
 

@@ -102,13 +102,13 @@ var _ = Describe("what people ask over the control socket", func() {
 
 	It("is answered by the controllers: history and why", func(ctx SpecContext) {
 		c, w, instance := served(ctx)
-		d := v1.Deployment{Service: "web", Began: w.Clock.Now(), Outcome: v1.OutcomeFailed}
+		d := v1.Deployment{Service: "web", Began: w.Clock.Now().Add(-time.Hour), Outcome: v1.OutcomeFailed}
 		Expect(w.Host().History.SaveDeployment(ctx, d)).To(Succeed())
-		Expect(c.History(ctx, "web")).To(HaveField("Deployments", HaveExactElements(d)))
+		Expect(c.History(ctx, "web")).To(HaveField("Deployments", ContainElement(d)))
 		facts, err := c.Why(ctx, "web")
 		Expect(err).NotTo(HaveOccurred())
 		Expect(facts.Verdicts).To(HaveExactElements(HaveField("Instance", instance)))
-		Expect(facts.Deployments).To(HaveExactElements(d))
+		Expect(facts.Deployments).To(ContainElement(d))
 		Expect(facts.Manifest.UpdatedBy).To(Equal("ann@laptop"))
 	})
 

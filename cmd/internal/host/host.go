@@ -107,7 +107,9 @@ func (h *Handle) open(ctx context.Context, paths providers.Paths) (err error) {
 	if h.Caddy, err = caddy.New(caddy.Options{Admin: c.Caddy.Admin, Server: c.Caddy.Server, Paths: paths}); err != nil {
 		return err
 	}
-	h.Closures, h.Units, h.Routes, h.Releases = h.Nix, h.Systemd, h.Caddy, releases.New(releases.Options{Paths: paths})
+	directory := releases.New(releases.Options{Paths: paths})
+	h.Closures, h.Units, h.Routes, h.Releases = h.Nix, h.Systemd, h.Caddy, directory
+	h.Leftovers = []providers.Leftovers{h.Nix, h.Systemd, directory}
 	h.Secrets, h.Prober = secrets.New(paths), probe.New(probe.Options{})
 	h.Ports = probe.NewPorts(probe.PortsOptions{})
 	return nil

@@ -43,6 +43,7 @@ type Config struct {
 	} `json:"poll"`
 	// FullPass is how often everything is looked at.
 	FullPass v1.Duration `json:"fullPass,omitempty"`
+	Sweep    Sweep       `json:"sweep"`
 	// UnitDirectory is where unit links go.
 	UnitDirectory string  `json:"unitDirectory,omitempty"`
 	Metrics       Metrics `json:"metrics"`
@@ -54,6 +55,13 @@ type Caddy struct {
 	Admin string `json:"admin,omitempty"`
 	// Server is the Caddy server our routes go into; the one on :443 when left out.
 	Server string `json:"server,omitempty"`
+}
+
+// Sweep says how patient the search for what nobody wants is.
+type Sweep struct {
+	// Every is the time between two looks, Grace for how long a thing must be unwanted.
+	Every v1.Duration `json:"every,omitempty"`
+	Grace v1.Duration `json:"grace,omitempty"`
 }
 
 // Metrics says where Prometheus may ask, besides the control socket.
@@ -72,6 +80,7 @@ func Default() Config {
 		FullPass: v1.Duration(time.Minute),
 	}
 	c.Poll.Min, c.Poll.Max = v1.Duration(2*time.Second), v1.Duration(15*time.Second)
+	c.Sweep = Sweep{Every: v1.Duration(time.Hour), Grace: v1.Duration(10 * time.Minute)}
 	c.UnitDirectory = providers.DefaultPaths().UnitDir
 	return c
 }
@@ -133,6 +142,9 @@ func (c Config) check() error {
 	}
 	if c.FullPass < v1.Duration(time.Second) {
 		problems = append(problems, errors.New("fullPass: must be at least 1s"))
+	}
+	if c.Sweep.Every < v1.Duration(time.Second) || c.Sweep.Grace < v1.Duration(time.Second) {
+		problems = append(problems, errors.New("sweep: every and grace must be at least 1s"))
 	}
 	if c.Metrics.Listen != "" {
 		host, _, err := net.SplitHostPort(c.Metrics.Listen)

@@ -25,6 +25,11 @@ func Temp(name string) string { return path.Join(path.Dir(name), tempPrefix+path
 // IsTemp reports whether the name is of something unfinished.
 func IsTemp(name string) bool { return strings.HasPrefix(path.Base(name), tempPrefix) }
 
+// Meant is the name that something unfinished was to get: Temp the other way round.
+func Meant(name string) string {
+	return path.Join(path.Dir(name), strings.TrimPrefix(path.Base(name), tempPrefix))
+}
+
 // WriteFile replaces a file whole or leaves it as it was. The mode is exact, whatever the
 // umask; the content is never readable with a wider one.
 func WriteFile(root *os.Root, name string, data []byte, mode fs.FileMode) error {

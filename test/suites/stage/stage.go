@@ -40,6 +40,8 @@ type Options struct {
 	Files []env.File
 	// KeyName names the laptop's signing key; empty is KeyName.
 	KeyName string
+	// Bare leaves biz for the suite to set up.
+	Bare bool
 }
 
 // KeyName names the laptop's signing key, if nobody wants another.
@@ -77,7 +79,9 @@ func New(ctx context.Context, o Options) *Stage {
 	if o.Config == nil {
 		o.Config = Quick()
 	}
-	s.Biz, err = s.Lab.Up(ctx, "biz", env.HostOptions{TrustedPublicKeys: []string{s.Key}, Config: o.Config, Files: o.Files})
+	s.Biz, err = s.Lab.Up(ctx, "biz", env.HostOptions{
+		TrustedPublicKeys: []string{s.Key}, Config: o.Config, Files: o.Files, Bare: o.Bare,
+	})
 	Expect(err).NotTo(HaveOccurred())
 	s.OK(ctx, s.Laptop, "deploy-manifest", "init")
 	return s

@@ -1,0 +1,98 @@
+package releases_test
+
+import (
+	"os"
+	"path/filepath"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	v1 "deployer/api/v1"
+	"deployer/providers"
+	"deployer/providers/conformance"
+	"deployer/providers/releases"
+)
+
+var _ = Describe("the leftovers of the release directories", func() {
+	var (
+		paths providers.Paths
+		d     *releases.Directory
+	)
+	BeforeEach(func() {
+		paths = providers.Paths{StateDir: GinkgoT().TempDir()}
+		d = releases.New(releases.Options{Paths: paths})
+	})
+	make := func(parts ...string) string {
+		GinkgoHelper()
+		path := filepath.Join(parts...)
+		Expect(os.MkdirAll(filepath.Dir(path), 0o755)).To(Succeed())
+		Expect(os.WriteFile(path, []byte("TOKEN=secret\n"), 0o600)).To(Succeed())
+		return path
+	}
+
+	Context("of a shift", func() {
+		conformance.Leftovers(func() conformance.LeftoversHost {
+			return conformance.LeftoversHost{
+				Leftovers: d,
+				Leave:     func(service string) string { return make(paths.Upstreams(), ".tmp-"+service) },
+			}
+		})
+	})
+
+	Context("of a staging", func() {
+		conformance.Leftovers(func() conformance.LeftoversHost {
+			return conformance.LeftoversHost{
+				Leftovers: d,
+				Leave: func(service string) string {
+					return filepath.Dir(make(paths.Releases(), service, ".tmp-1abc-none", "secrets"))
+				},
+			}
+		})
+	})
+
+	Context("that are release directories", func() {
+		conformance.Leftovers(func() conformance.LeftoversHost {
+			return conformance.LeftoversHost{
+				Leftovers: d,
+				Leave: func(service string) string {
+					return filepath.Dir(make(paths.Releases(), service, "1abc-none", "secrets"))
+				},
+			}
+		})
+	})
+
+	It("are neither whole releases, nor pointers, nor what is not ours", func(ctx SpecContext) {
+		one := conformance.Staging("web", 1)
+		Expect(d.Stage(ctx, one)).To(Succeed())
+		Expect(d.Point(ctx, "web", v1.Primary, one.Instance.String())).To(Succeed())
+		Expect(d.Shift(ctx, "web", 8080)).To(Succeed())
+		make(paths.Releases(), "web", "notes.txt")
+		make(paths.Releases(), "web", "file")
+		make(paths.Releases(), ".tmp-file")
+		make(paths.Upstreams(), ".hidden")
+		Expect(d.Leftovers(ctx)).To(BeEmpty())
+	})
+
+	It("stay when they are whole by now, when a pointer names them, and when they are elsewhere", func(ctx SpecContext) {
+		one := conformance.Staging("web", 1)
+		name := one.Instance.String()
+		Expect(d.Stage(ctx, one)).To(Succeed())
+		Expect(d.Point(ctx, "web", v1.Primary, name)).To(Succeed())
+		dir := filepath.Join(paths.Releases(), "web", name)
+		Expect(d.Clear(ctx, providers.Leftover{Service: "web", Path: dir, Instance: name})).To(Succeed())
+		Expect(dir).To(BeADirectory())
+
+		Expect(os.Remove(filepath.Join(dir, "env"))).To(Succeed())
+		left, err := d.Leftovers(ctx)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(left).To(Equal([]providers.Leftover{{Service: "web", Path: dir, Instance: name}}))
+		Expect(d.Clear(ctx, left[0])).To(MatchError(providers.ErrConflict))
+		Expect(dir).To(BeADirectory())
+
+		foreign := make(paths.StateDir, "other", ".tmp-web")
+		for _, path := range []string{foreign, filepath.Join(paths.Releases(), "web", "..", "..", "other", ".tmp-web"), dir} {
+			Expect(d.Clear(ctx, providers.Leftover{Service: "web", Path: path})).NotTo(Succeed())
+		}
+		Expect(foreign).To(BeARegularFile())
+	})
+})
