@@ -60,8 +60,8 @@ func (h *Host) daemonConfig(opts HostOptions) ([]byte, error) {
 }
 
 // caddyConfig is the one that ships in config/, with certificates of Caddy's own authority:
-// no public one reaches a lab.
-func caddyConfig(repo string) ([]byte, error) {
+// no public one reaches a lab; over is laid over it.
+func caddyConfig(repo string, over map[string]any) ([]byte, error) {
 	path := filepath.Join(repo, "config/caddy/caddy.json")
 	data, err := os.ReadFile(path)
 	config := map[string]any{}
@@ -77,6 +77,7 @@ func caddyConfig(repo string) ([]byte, error) {
 			"policies": []any{map[string]any{"issuers": []any{map[string]any{"module": "internal"}}}},
 		}},
 	}})
+	overlay(config, over)
 	return json.MarshalIndent(config, "", "  ")
 }
 

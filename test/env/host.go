@@ -36,6 +36,8 @@ type HostOptions struct {
 	TrustedPublicKeys []string
 	// Config is laid over /etc/biz-deployer/config.yaml, map by map; a nil value removes a key.
 	Config map[string]any
+	// Caddy is laid in the same way over /etc/caddy/caddy.json.
+	Caddy map[string]any
 	// Bare leaves a server without configuration and units, as a machine is before anybody
 	// set it up: only the programs are there.
 	Bare bool

@@ -99,7 +99,7 @@ func (h *Host) configFiles(opts HostOptions) ([]File, error) {
 		}
 		files = append(files, File{Path: "/etc/systemd/system/" + unit.name, Data: data, Mode: 0o644})
 	}
-	data, err := caddyConfig(repo)
+	data, err := caddyConfig(repo, opts.Caddy)
 	if err != nil {
 		return nil, err
 	}

@@ -27,7 +27,7 @@ const daemon = "biz-deployer.service"
 var s *stage.Stage
 
 var _ = BeforeSuite(func(ctx SpecContext) {
-	s = stage.New(ctx, stage.Options{Files: []env.File{stage.LoggingCaddy()}})
+	s = stage.New(ctx, stage.Options{Caddy: stage.LoggingCaddy()})
 	// In the cache before the first service wants it.
 	s.OK(ctx, s.Laptop, "deploy-manifest", "add-service", `{"name":"carrier","hosts":["nowhere"],"artifact":{"storePath":"/nix/store/placeholder"}}`)
 	for _, release := range closures() {

@@ -36,6 +36,8 @@ type Stage struct {
 type Options struct {
 	// Config is laid over its configuration.
 	Config map[string]any
+	// Caddy is laid over Caddy's first configuration.
+	Caddy map[string]any
 	// Files are on it before the first boot.
 	Files []env.File
 	// KeyName names the laptop's signing key; empty is KeyName.
@@ -80,7 +82,7 @@ func New(ctx context.Context, o Options) *Stage {
 		o.Config = Quick()
 	}
 	s.Biz, err = s.Lab.Up(ctx, "biz", env.HostOptions{
-		TrustedPublicKeys: []string{s.Key}, Config: o.Config, Files: o.Files, Bare: o.Bare,
+		TrustedPublicKeys: []string{s.Key}, Config: o.Config, Caddy: o.Caddy, Files: o.Files, Bare: o.Bare,
 	})
 	Expect(err).NotTo(HaveOccurred())
 	s.OK(ctx, s.Laptop, "deploy-manifest", "init")
