@@ -23,12 +23,11 @@ func (w *worker) download(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("making a request: %w", err)
 	}
-	response, err := conn.http.RoundTrip(request)
+	response, err := conn.ask(request)
 	if err != nil {
 		return "", because(ctx, err)
 	}
 	defer response.Body.Close()
-	conn.goodbye = response.Close
 	if response.StatusCode != http.StatusOK {
 		return "", errors.New(response.Status)
 	}

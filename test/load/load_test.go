@@ -44,9 +44,9 @@ var _ = Describe("A load", func() {
 
 	DescribeTable("counts every request that the server dropped, and asks nothing twice",
 		func(ctx SpecContext, kind load.Kind) {
-			s := newServer(every(100, drop))
+			s := newServer(every(50, drop))
 			o := s.options(load.Mix{kind: 4})
-			o.MaxRequests, o.For = 1000, 30*time.Second
+			o.MaxRequests, o.For = 500, 30*time.Second
 			report := run(ctx, o)
 			Expect(s.spoilt.Load()).To(BeNumerically(">=", 9))
 			Expect(report.Total().Failed).To(BeNumerically("==", s.spoilt.Load()))

@@ -58,14 +58,13 @@ func (w *worker) exchange(ctx context.Context, method, path string, sent []byte)
 		return "", nil, fmt.Errorf("making a request: %w", err)
 	}
 	request.ContentLength = int64(len(sent))
-	response, err := conn.http.RoundTrip(request)
+	response, err := conn.ask(request)
 	if err != nil {
 		return "", nil, because(ctx, err)
 	}
 	defer response.Body.Close()
-	conn.goodbye = response.Close
 	body, err = io.ReadAll(io.LimitReader(response.Body, maxBody))
-	return judge(response, body, err)
+	return judge(response, body, because(ctx, err))
 }
 
 // judge says what is wrong with an answer.

@@ -41,7 +41,11 @@ func (w *worker) talk(ctx context.Context) {
 func (w *worker) open(ctx context.Context) (*websocket.Conn, string, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, w.o.Timeout, errors.New("no answer in time"))
 	defer cancel()
-	client := &http.Client{Transport: w.o.transport(WebSocket)}
+	transport := &http.Transport{DialContext: w.o.Dial}
+	if w.o.TLS != nil {
+		transport.TLSClientConfig = w.o.TLS.Clone()
+	}
+	client := &http.Client{Transport: transport}
 	//nolint:bodyclose // the body of a WebSocket's handshake is the socket's own
 	socket, response, err := websocket.Dial(ctx, w.o.url(w.host, "/ws"), &websocket.DialOptions{HTTPClient: client})
 	if err != nil {

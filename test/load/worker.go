@@ -14,7 +14,7 @@ type worker struct {
 	line     *Line
 	recorder *recorder
 
-	conn *connection
+	conn connection
 	// good answers so far, of which the first is told to the recorder.
 	good int
 }

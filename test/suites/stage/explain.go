@@ -2,13 +2,20 @@ package stage
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
 
 	"deployer/test/env"
 )
+
+// journalDir, when it is set, gets the whole journal of a host on which a spec failed.
+const journalDir = "DEPLOYER_JOURNAL_DIR"
 
 // ExplainFailures prints, when a spec failed, what a person would look at on the hosts. Call
 // it from JustAfterEach.
@@ -28,6 +35,11 @@ func (s *Stage) ExplainFailures(ctx context.Context, hosts ...*env.Host) {
 			journal = err.Error() + said
 		}
 		AddReportEntry("journal of "+host.Name, lastLines(journal, 120))
+		if dir := os.Getenv(journalDir); dir != "" {
+			file := filepath.Join(dir, host.Name+"-"+strconv.FormatInt(time.Now().Unix(), 10)+".log")
+			Expect(os.WriteFile(file, []byte(journal), 0o600)).To(Succeed())
+			AddReportEntry("all of the journal of "+host.Name, file)
+		}
 	}
 }
 
