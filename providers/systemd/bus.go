@@ -85,15 +85,21 @@ func DialPrivate(ctx context.Context) (Bus, error) {
 
 // dial makes one of the two connections that go-systemd wants; calls go through the first.
 func (b *privateBus) dial(life context.Context) (*dbus.Conn, error) {
+	conn, err := connect(life)
+	if err == nil && b.raw == nil {
+		b.raw = conn
+	}
+	return conn, err
+}
+
+// connect lasts until life ends, or until systemd ends it.
+func connect(life context.Context) (*dbus.Conn, error) {
 	conn, err := dbus.Dial(privateSocket, dbus.WithContext(life))
 	if err != nil {
 		return nil, err
 	}
 	if err := conn.Auth([]dbus.Auth{dbus.AuthExternal("0")}); err != nil {
 		return nil, errors.Join(err, conn.Close())
-	}
-	if b.raw == nil {
-		b.raw = conn
 	}
 	return conn, nil
 }

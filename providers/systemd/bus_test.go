@@ -199,6 +199,7 @@ type scripted struct {
 	paths   providers.Paths
 	dials   int
 	now     time.Time
+	listen  func(context.Context) (<-chan *dbus.Signal, error)
 }
 
 func newScripted() *scripted {
@@ -221,6 +222,7 @@ func newScripted() *scripted {
 			s.bus.dead = false
 			return s.bus, nil
 		},
+		Listen: func(ctx context.Context) (<-chan *dbus.Signal, error) { return s.listen(ctx) },
 	})
 	Expect(err).NotTo(HaveOccurred())
 	return s
