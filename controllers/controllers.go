@@ -16,6 +16,7 @@ import (
 	"deployer/controllers/manifest"
 	"deployer/controllers/report"
 	"deployer/controllers/service"
+	"deployer/controllers/watch"
 	"deployer/providers"
 	"deployer/reconcile"
 )
@@ -32,6 +33,9 @@ type Options struct {
 	Workers  int
 	FullPass time.Duration
 	Pace     manifest.Pace
+	// Watchers makes what tells of changes on the host as they happen, for the services that
+	// the Set knows. Without it they are found by the full pass.
+	Watchers func(*Set) []providers.Watcher
 	// Metrics hears of passes, OnStep of steps.
 	Metrics reconcile.Metrics
 	OnStep  func(step string, took time.Duration, err error)
@@ -46,6 +50,7 @@ type Set struct {
 	Engine   *reconcile.Controller
 
 	options Options
+	pacer   *watch.Pacer
 	// stale is whether the manifest was, at the last look.
 	stale atomic.Bool
 }
@@ -69,7 +74,9 @@ func New(o Options) *Set {
 		Report: s.Board.Service, Gone: s.Board.Gone,
 	})
 
-	s.Engine = reconcile.New(s.Services, reconcile.Options{
+	s.pacer = watch.New(watch.Options{Known: s.known, Generation: func(name string) int64 { return s.Source.Lookup(name).Generation }})
+
+	s.Engine = reconcile.New(s.pacer.Around(s.Services), reconcile.Options{
 		Name: "service", Workers: o.Workers, PassTimeout: passTimeout, Metrics: o.Metrics, Logger: o.Logger,
 		DrainTimeout: 20 * time.Second, OnPass: s.passed,
 	})
@@ -97,10 +104,16 @@ func (s *Set) Run(ctx context.Context) error {
 	reportCtx, stopReporting := context.WithCancel(context.WithoutCancel(ctx))
 	reporting.Go(func() { s.Board.Run(reportCtx) })
 
-	err := s.Engine.Run(ctx,
+	sources := []reconcile.Source{
 		s.Source,
 		reconcile.Ticker{Every: s.options.FullPass, Jitter: 0.1, Names: func() []string { return s.names(ctx) }},
-	)
+	}
+	if s.options.Watchers != nil {
+		for _, w := range s.options.Watchers(s) {
+			sources = append(sources, s.pacer.Source(w))
+		}
+	}
+	err := s.Engine.Run(ctx, sources...)
 	stopReporting()
 	reporting.Wait()
 	return err

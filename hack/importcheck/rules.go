@@ -74,6 +74,7 @@ func rules() []rule {
 		kind("report"),
 		kind("service"),
 		kind("sweep"),
+		kind("watch"),
 		{
 			dir: "cmd/...",
 			may: []string{"..."},

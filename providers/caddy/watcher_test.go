@@ -45,7 +45,9 @@ var _ = Describe("the watcher", func() {
 		GinkgoHelper()
 		ctx, stop := context.WithCancel(context.Background())
 		ended := make(chan error)
-		go func() { ended <- c.Watcher(func() []string { return []string{"api", "mail", "web"} }).Watch(ctx, t.tell) }()
+		go func() {
+			ended <- c.Watcher(func() []string { return []string{"api", "mail", "web"} }).Watch(ctx, t.tell)
+		}()
 		DeferCleanup(func() {
 			stop()
 			Eventually(ended).Should(Receive(BeNil()))

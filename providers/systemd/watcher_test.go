@@ -90,7 +90,9 @@ var _ = Describe("the watcher", func() {
 		s.listen = l.listen
 		ctx, stop := context.WithCancel(ctx)
 		ended := make(chan error)
-		go func() { ended <- s.manager.Watcher(func() []string { return []string{"mail", "web"} }).Watch(ctx, t.tell) }()
+		go func() {
+			ended <- s.manager.Watcher(func() []string { return []string{"mail", "web"} }).Watch(ctx, t.tell)
+		}()
 		DeferCleanup(func() {
 			stop()
 			Eventually(ended).Should(Receive(BeNil()))
@@ -192,7 +194,9 @@ var _ = Describe("the watcher on a real systemd", Label("host"), func() {
 		s = providers.UnitSpec{Service: "web", Slot: v1.Primary, Release: &r}
 		watching, stop := context.WithCancel(context.Background())
 		ended := make(chan error)
-		go func() { ended <- h.manager.Watcher(func() []string { return []string{"mail", "web"} }).Watch(watching, t.tell) }()
+		go func() {
+			ended <- h.manager.Watcher(func() []string { return []string{"mail", "web"} }).Watch(watching, t.tell)
+		}()
 		DeferCleanup(func() {
 			stop()
 			Eventually(ended).Should(Receive(BeNil()))
