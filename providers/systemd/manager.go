@@ -8,8 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/godbus/dbus/v5"
-
 	v1 "deployer/api/v1"
 	"deployer/providers"
 )
@@ -19,9 +17,6 @@ type Options struct {
 	Paths providers.Paths
 	// Dial connects to systemd; DialPrivate when left out.
 	Dial func(context.Context) (Bus, error)
-	// Listen opens a stream of systemd's signals, which ctx ends; ListenPrivate when left
-	// out.
-	Listen func(ctx context.Context) (<-chan *dbus.Signal, error)
 	// Fallback as in RenderOptions; biz-deployer's boot command when left out.
 	Fallback []string
 	// CredentialsDir is where systemd keeps the credentials of running units.
@@ -66,9 +61,6 @@ func New(o Options) (*Manager, error) {
 	}
 	if o.Dial == nil {
 		o.Dial = DialPrivate
-	}
-	if o.Listen == nil {
-		o.Listen = ListenPrivate
 	}
 	if o.Fallback == nil {
 		o.Fallback = DefaultFallback()

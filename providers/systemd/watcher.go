@@ -3,7 +3,6 @@ package systemd
 import (
 	"context"
 	"encoding/hex"
-	"fmt"
 	"path"
 	"strings"
 	"time"
@@ -38,9 +37,10 @@ type Watcher struct {
 	m     *Manager
 	names func() []string
 
-	// reloading lasts from the beginning to the end of a daemon-reload; ours says that it
-	// is one of our own.
-	reloading, ours bool
+	// reloading is when a daemon-reload began that has not ended; ours says that it is one
+	// of our own.
+	reloading time.Time
+	ours      bool
 }
 
 var _ providers.Watcher = (*Watcher)(nil)
@@ -48,9 +48,9 @@ var _ providers.Watcher = (*Watcher)(nil)
 // Watcher makes one. Names are those of all services, for changes that concern every unit.
 func (m *Manager) Watcher(names func() []string) *Watcher { return &Watcher{m: m, names: names} }
 
-// Watch connects to systemd, and again when the connection ends, as it does with every
-// daemon-reexec. What happened while nobody listened is not known, so a new connection
-// begins with all names.
+// Watch listens on the Manager's connection, and on a new one when that ends, as it does
+// with every daemon-reexec. What happened while nobody listened is not known, so each
+// connection begins with all names.
 func (w *Watcher) Watch(ctx context.Context, changed func(service string)) error {
 	pause := shortestPause
 	for ctx.Err() == nil {
@@ -72,13 +72,12 @@ func (w *Watcher) Watch(ctx context.Context, changed func(service string)) error
 
 // listen lasts as long as one connection; an error means that there was none.
 func (w *Watcher) listen(ctx context.Context, changed func(string)) error {
-	ctx, end := context.WithCancel(ctx)
-	defer end()
-	signals, err := w.m.o.Listen(ctx)
+	bus, err := w.m.conn.get(ctx)
 	if err != nil {
 		return err
 	}
-	w.reloading, w.ours = false, false
+	signals := bus.Signals(ctx)
+	w.reloading = time.Time{}
 	w.all(changed)
 	for {
 		select {
@@ -102,7 +101,7 @@ func (w *Watcher) hear(s *dbus.Signal, changed func(string)) {
 			w.unit(unitOf(s.Path), changed)
 		}
 	case signalNew, signalRemoved:
-		if name, ok := first(s).(string); ok && !w.reloading {
+		if name, ok := first(s).(string); ok && !w.inReload() {
 			w.unit(name, changed)
 		}
 	case signalReloading:
@@ -112,14 +111,17 @@ func (w *Watcher) hear(s *dbus.Signal, changed func(string)) {
 	}
 }
 
+// inReload is true for no longer than a reload may last: its end may have been missed.
+func (w *Watcher) inReload() bool { return w.m.o.Now().Sub(w.reloading) < reloadTimeout }
+
 // reload reports a daemon-reload of somebody else when it is over: what is loaded may be
 // other text than before. After our own, Install has compared what it wrote itself.
 func (w *Watcher) reload(begins bool, changed func(string)) { //nolint:revive // the boolean is systemd's
 	if begins {
-		w.reloading, w.ours = true, w.m.reload.running.Load()
+		w.reloading, w.ours = w.m.o.Now(), w.m.reload.running.Load()
 		return
 	}
-	w.reloading = false
+	w.reloading = time.Time{}
 	if !w.ours {
 		w.all(changed)
 	}
@@ -161,23 +163,4 @@ func unitOf(object dbus.ObjectPath) string {
 		out.WriteByte(escaped[i])
 	}
 	return out.String()
-}
-
-// ListenPrivate connects to PID 1 for what it says by itself: on its private socket,
-// everybody hears everything. The channel is closed when the connection ends, and ctx
-// ends it.
-func ListenPrivate(ctx context.Context) (<-chan *dbus.Signal, error) {
-	life, end := context.WithCancel(ctx)
-	tooLong := time.AfterFunc(dialTimeout, end)
-	conn, err := connect(life)
-	if err != nil {
-		end()
-		return nil, err
-	}
-	if !tooLong.Stop() {
-		return nil, fmt.Errorf("no greeting from systemd within %s", dialTimeout)
-	}
-	signals := make(chan *dbus.Signal, 256)
-	conn.Signal(signals)
-	return signals, nil
 }

@@ -2,7 +2,6 @@ package systemd_test
 
 import (
 	"context"
-	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -40,22 +39,6 @@ func (t *told) take() []string {
 	return out
 }
 
-// listener is a systemd that says what a spec wants; each connection has a channel.
-type listener struct {
-	connections chan chan *dbus.Signal
-	fails       int
-}
-
-func (l *listener) listen(context.Context) (<-chan *dbus.Signal, error) {
-	if l.fails > 0 {
-		l.fails--
-		return nil, errors.New("connection refused")
-	}
-	c := make(chan *dbus.Signal)
-	l.connections <- c
-	return c, nil
-}
-
 const manager = "org.freedesktop.systemd1.Manager."
 
 func signalled(name string, body ...any) *dbus.Signal {
@@ -71,23 +54,21 @@ func propertiesOf(object dbus.ObjectPath, kind string) *dbus.Signal {
 
 var _ = Describe("the watcher", func() {
 	var (
-		s   *scripted
-		l   *listener
-		t   *told
-		now chan *dbus.Signal
+		s *scripted
+		t *told
 	)
-	// flush waits until all that was said is heard: the second one is taken from the
-	// channel only when the first is done with.
-	flush := func() {
-		now <- signalled("JobNew")
-		now <- signalled("JobNew")
+	BeforeEach(func() { s, t = newScripted(), &told{} })
+	say := func(signals ...*dbus.Signal) {
+		s.bus.mu.Lock()
+		now := s.bus.signals
+		s.bus.mu.Unlock()
+		// The last one is taken from the channel only when those before are done with.
+		for _, signal := range append(signals, signalled("JobNew"), signalled("JobNew")) {
+			now <- signal
+		}
 	}
-	BeforeEach(func() {
-		s, l, t = newScripted(), &listener{connections: make(chan chan *dbus.Signal, 1)}, &told{}
-	})
 	watch := func(ctx context.Context) {
 		GinkgoHelper()
-		s.listen = l.listen
 		ctx, stop := context.WithCancel(ctx)
 		ended := make(chan error)
 		go func() {
@@ -97,8 +78,8 @@ var _ = Describe("the watcher", func() {
 			stop()
 			Eventually(ended).Should(Receive(BeNil()))
 		})
-		Eventually(l.connections).Should(Receive(&now))
-		flush()
+		Eventually(s.bus.heard).Should(Receive())
+		say()
 	}
 
 	It("begins with all names: nobody saw what happened before", func(ctx SpecContext) {
@@ -109,8 +90,7 @@ var _ = Describe("the watcher", func() {
 	DescribeTable("makes a name of", func(ctx SpecContext, said *dbus.Signal, names ...string) {
 		watch(ctx)
 		t.take()
-		now <- said
-		flush()
+		say(said)
 		Expect(t.take()).To(Equal(names))
 	},
 		Entry("a change of the primary's state", propertiesOf("web_2eservice", "Unit"), "web"),
@@ -123,8 +103,7 @@ var _ = Describe("the watcher", func() {
 	DescribeTable("has no name for", func(ctx SpecContext, said *dbus.Signal) {
 		watch(ctx)
 		t.take()
-		now <- said
-		flush()
+		say(said)
 		Expect(t.take()).To(BeEmpty())
 	},
 		Entry("what systemd says of the service at the same time", propertiesOf("web_2eservice", "Service")),
@@ -137,26 +116,22 @@ var _ = Describe("the watcher", func() {
 	It("takes a daemon-reload for one event, however many units vanish and come back in it", func(ctx SpecContext) {
 		watch(ctx)
 		t.take()
-		now <- signalled("Reloading", true)
-		for _, unit := range []string{"web.service", "mail.service"} {
-			now <- signalled("UnitRemoved", unit, dbus.ObjectPath("/x"))
-			now <- signalled("UnitNew", unit, dbus.ObjectPath("/x"))
-		}
-		now <- signalled("Reloading", false)
-		flush()
+		removed, loaded := signalled("UnitRemoved", "web.service", dbus.ObjectPath("/x")), signalled("UnitNew", "web.service", dbus.ObjectPath("/x"))
+		say(signalled("Reloading", true), removed, loaded)
+		Expect(t.take()).To(BeEmpty())
+		say(signalled("Reloading", false))
 		Expect(t.take()).To(Equal([]string{"mail", "web"}))
-		now <- signalled("UnitNew", "web.service", dbus.ObjectPath("/x"))
-		flush()
+		say(loaded)
 		Expect(t.take()).To(Equal([]string{"web"}))
 	})
 
 	It("connects again when systemd ends the connection or refuses one, and tells all names then", func(ctx SpecContext) {
 		watch(ctx)
 		t.take()
-		l.fails = 2
-		close(now)
-		Eventually(l.connections).WithTimeout(5 * time.Second).Should(Receive(&now))
-		flush()
+		s.refuse = 2
+		s.bus.hangUp()
+		Eventually(s.bus.heard).WithTimeout(5 * time.Second).Should(Receive())
+		say()
 		Expect(t.take()).To(Equal([]string{"mail", "web"}))
 	})
 })
