@@ -63,7 +63,7 @@ func (s *Set) mayRetry(ctx context.Context, service string, a v1.Assignment) err
 	case a.Kind == v1.Assigned:
 		return nothing("%s has nothing to retry: it has no release yet; `deploy-push %s STORE_PATH` pushes one", service, service)
 	}
-	if err := s.known(ctx, service); err != nil {
+	if err := s.mustKnow(ctx, service); err != nil {
 		return err
 	}
 	return nothing("%s has nothing to retry: the manifest does not want it on %s", service, s.options.HostName)
@@ -81,7 +81,7 @@ func (s *Set) whatItDoes(service string) string {
 // Hold pauses a service on this host, and gives the hold of this host that it takes the
 // place of.
 func (s *Set) Hold(ctx context.Context, service string, h v1.Hold) (before *v1.Hold, err error) {
-	if err := s.known(ctx, service); err != nil {
+	if err := s.mustKnow(ctx, service); err != nil {
 		return nil, err
 	}
 	now := s.options.Now()
@@ -113,7 +113,7 @@ type Unheld struct {
 
 // Unhold ends the hold of this host. That there is none is no error: it is as wanted.
 func (s *Set) Unhold(ctx context.Context, service, by string) (Unheld, error) {
-	if err := s.known(ctx, service); err != nil {
+	if err := s.mustKnow(ctx, service); err != nil {
 		return Unheld{}, err
 	}
 	var out Unheld
@@ -163,8 +163,8 @@ func (s *Set) unholdCommand(service string) string {
 	return "deployerctl unhold " + service
 }
 
-// known: the manifest has it for this host, or something of it is here.
-func (s *Set) known(ctx context.Context, service string) error {
+// mustKnow: the manifest has it for this host, or something of it is here.
+func (s *Set) mustKnow(ctx context.Context, service string) error {
 	if _, reported := s.state(service); reported || s.Source.Lookup(service).Kind == v1.Assigned {
 		return nil
 	}
