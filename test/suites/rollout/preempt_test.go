@@ -70,9 +70,13 @@ var _ = Describe("A bad release", Ordered, func() {
 
 	It("is tried again when a person says so, and judged again", func(ctx SpecContext) {
 		before := starts(ctx, "bad")
+		first, _ := s.WaitBad(ctx, bad, one)
 		s.OK(ctx, s.Biz, "deployerctl", "retry", name)
-		Eventually(ctx, func() int { return starts(ctx, "bad") }).WithTimeout(stage.Patience).Should(BeNumerically(">", before))
-		s.WaitBad(ctx, bad, one)
+		Eventually(ctx, func() time.Time {
+			again, _ := s.WaitBad(ctx, bad, one)
+			return again.At
+		}).WithTimeout(stage.Patience).Should(BeTemporally(">", first.At))
+		Expect(starts(ctx, "bad")).To(BeNumerically(">", before))
 	})
 
 	It("is good at the next try when what made it bad is gone", func(ctx SpecContext) {
@@ -112,5 +116,38 @@ var _ = Describe("The first release of a service", func() {
 		s.Apply(ctx, fix)
 		s.WaitAtRest(ctx, fix)
 		s.WaitAnswer(ctx, service.Name, "fix")
+	})
+})
+
+var _ = Describe("A release that is asked something else than the one before", func() {
+	It("comes and goes without a request lost, and without a restart of the old one", func(ctx SpecContext) {
+		service := stage.Overlapping("polled", 8343)
+		service.Artifact.StorePath = s.Release(ctx, "one")
+		old := stage.Changed(service, stage.Change{Release: "old"})
+		asked := func(status int) *v1.Health {
+			health := *service.Health
+			health.Status, health.Deadline = status, v1.Duration(3*time.Second)
+			return &health
+		}
+		s.StartService(ctx, old)
+		s.WaitAnswer(ctx, service.Name, "old")
+		pid := info(ctx, service.Name).PID
+		l := s.StartLoad(ctx, few(service.Name))
+
+		By("a bad one, whose check the old one cannot pass either")
+		bad := stage.Changed(service, stage.Change{Release: "bad", Settings: set("health-status", "500")})
+		bad.Health = asked(204)
+		s.Apply(ctx, bad)
+		s.WaitBad(ctx, bad, old)
+		Expect(info(ctx, service.Name).PID).To(Equal(pid))
+
+		By("a good one, whose check the old one cannot pass")
+		next := stage.Changed(service, stage.Change{Release: "next", Settings: set("health-status", "418")})
+		next.Health = asked(418)
+		s.Apply(ctx, next)
+		s.WaitAtRest(ctx, next)
+		report := l.End()
+		Expect(report.Total().Failed).To(BeZero(), "%s", report)
+		Expect(report.Total().Releases).To(And(HaveKey("old"), HaveKey("next"), Not(HaveKey("bad"))))
 	})
 })

@@ -29,10 +29,7 @@ func ways() []way {
 		{what: "is killed by a signal", settings: set("start-delay", "1m", "exit-after", "300ms", "exit-signal", "SEGV"), reason: "Exited", says: "SEGV"},
 		{what: "never listens", settings: set("mode", "hang"), reason: "HealthDeadlineExceeded", says: "refused"},
 		{what: "answers 500 to the health check", settings: set("health-status", "500"), reason: "HealthDeadlineExceeded", says: "500"},
-		{
-			what: "answers another status than the one that is asked for", reason: "HealthDeadlineExceeded", says: "200",
-			edit: func(s *v1.Service) { s.Health.Status = 204 },
-		},
+		{what: "answers 404 where the path is named", settings: set("health-status", "404"), reason: "HealthDeadlineExceeded", says: "404"},
 		{
 			what: "redirects where a 200 is asked for", settings: set("health-redirect", "/elsewhere"), reason: "HealthDeadlineExceeded", says: "302",
 			edit: func(s *v1.Service) { s.Health.Status = 200 },
@@ -43,12 +40,12 @@ func ways() []way {
 			what: "has no such program in its closure", reason: "", says: "bin/none",
 			edit: func(s *v1.Service) { s.Exec.Command = v1.Command{"bin/none"} },
 		},
+		{what: "is well, and then not any more", settings: set("unhealthy-after", "1s"), reason: "IllWhileSoaking", says: "503", live: true},
+		{what: "flaps while it soaks", settings: set("health-flaps", "2"), reason: "Flapped", says: "503", live: true},
 		{
 			what: "fails its health command", settings: set("check-code", "7"), reason: "HealthDeadlineExceeded", says: "7",
 			edit: func(s *v1.Service) { s.Health.Path, s.Health.Exec = "", v1.Command{"bin/app", "mode=check"} },
 		},
-		{what: "is well, and then not any more", settings: set("unhealthy-after", "1s"), reason: "IllWhileSoaking", says: "503", live: true},
-		{what: "flaps while it soaks", settings: set("health-flaps", "2"), reason: "Flapped", says: "503", live: true},
 	}
 }
 
