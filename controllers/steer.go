@@ -71,7 +71,7 @@ func (s *Set) mayRetry(ctx context.Context, service string, a v1.Assignment) err
 
 // whatItDoes is how status puts it.
 func (s *Set) whatItDoes(service string) string {
-	st, ok := s.state(service)
+	st, ok := s.Board.State(service)
 	if !ok {
 		return "It was not looked at yet."
 	}
@@ -165,7 +165,7 @@ func (s *Set) unholdCommand(service string) string {
 
 // mustKnow: the manifest has it for this host, or something of it is here.
 func (s *Set) mustKnow(ctx context.Context, service string) error {
-	if _, reported := s.state(service); reported || s.Source.Lookup(service).Kind == v1.Assigned {
+	if _, reported := s.Board.State(service); reported || s.Source.Lookup(service).Kind == v1.Assigned {
 		return nil
 	}
 	facts, err := s.options.Host.Releases.Observe(ctx, service)
@@ -194,14 +194,4 @@ func (s *Set) record(ctx context.Context, service string, e v1.Event) {
 	if err := s.options.Host.States.Record(ctx, e); err != nil {
 		log.Error(err, "recording an event")
 	}
-}
-
-// state is what was reported of a service last.
-func (s *Set) state(service string) (v1.ServiceState, bool) {
-	for _, st := range s.Board.Snapshot().Services {
-		if st.Name == service {
-			return st, true
-		}
-	}
-	return v1.ServiceState{}, false
 }
