@@ -32,6 +32,7 @@ var _ = Describe("holds", func() {
 		until := now.Add(2 * time.Hour)
 		Expect(tell.Hold(v1.Hold{Owner: "ann@biz", Reason: "load test", Until: &until}, now)).
 			To(Equal("ann@biz until 2026-11-26 05:04 UTC (in 2 h): load test"))
+		Expect(tell.StoredHold(v1.Hold{Owner: "ann@biz", Reason: "load test", Until: &until})).To(Equal("ann@biz until 2026-11-26 05:04 UTC: load test"))
 		Expect(tell.Hold(v1.Hold{Forever: true}, now)).To(Equal("somebody, forever"))
 		Expect(tell.Hold(v1.Hold{Owner: "ann@biz", Until: &until}, until.Add(time.Minute))).
 			To(Equal("ann@biz until 2026-11-26 05:04 UTC (1 min ago)"))

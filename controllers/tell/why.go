@@ -135,6 +135,11 @@ func (s *story) wanted(t v1.Target) bool {
 // name is how the service is called in the first line.
 func (s *story) name() string { return s.Service + " on " + s.Host }
 
+// lasting is how long something has been so, in whole seconds.
+func (s *story) lasting(since time.Time) string {
+	return Span(s.now.Sub(since).Truncate(time.Second))
+}
+
 // notes are about the answer itself.
 func (s *story) notes() []string {
 	var out []string

@@ -47,6 +47,7 @@ var _ = Describe("why", func() {
 		Entry(nil, "held-on-this-host", "ann@biz", "load test", "in 1 h 59 min", "deployerctl unhold web"),
 		Entry(nil, "held-twice", "bob@laptop", "deploy-manifest unhold web", "a hold of this host, too"),
 		Entry(nil, "held-in-the-manifest", "bob@laptop", "the database moves", "forever", "deploy-manifest unhold web"),
+		Entry(nil, "soaking", "on its way to release 1lt2kb4ngvs1", "for 0 s now"),
 		Entry(nil, "waiting-for-a-release", "first release", "deploy-push web"),
 		Entry(nil, "settled-but-somebody-else-manages-it", "healed 3 times in 10 min", "somebody else manages this"),
 		Entry(nil, "ill", "502 Bad Gateway"),

@@ -130,6 +130,9 @@ func (s *story) before(t v1.Target) bool {
 // message is that of the report, as part of a sentence.
 func (s *story) message() string { return or(plain(s.st.Message), "of "+words(s.st.Reason)) }
 
+// Brief is what happened without the advice that such a message ends with, for a table.
+func Brief(message string) string { return plain(message) }
+
 // plain is an error's text as part of a sentence: on one line, without the step that it came
 // from and the advice that it ends with, which are told elsewhere, and without a full stop.
 func plain(message string) string {
