@@ -198,7 +198,9 @@ func (s *story) asWanted() (matter, next string) {
 		is = "has been as wanted for " + s.lasting(s.st.Since)
 	}
 	next = "Nothing is to be done."
-	if h := s.st.Healed; h != nil && h.Count >= many {
+	if s.Down {
+		next = "But the daemon does not run, so nothing is put right, and no release comes here: `systemctl start biz-deployer`."
+	} else if h := s.st.Healed; h != nil && h.Count >= many {
 		next = "But it was " + Healed(*h, s.now) + ". Change the manifest instead, or hold it: `deployerctl hold " + s.Service + " --reason …`."
 	}
 	if s.Manifest.StaleSince != nil {

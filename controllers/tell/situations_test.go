@@ -166,7 +166,7 @@ func situations() map[string]tell.Facts {
 		}(),
 		"rolled-back-without-a-daemon": func() tell.Facts {
 			f := rolledBack("Exited", exitedMessage, exited())
-			f.State.Verdicts, f.Verdicts, f.WrittenAt = f.Verdicts, nil, ago(90*time.Second)
+			f.State.Verdicts, f.Verdicts, f.WrittenAt, f.Down = f.Verdicts, nil, ago(90*time.Second), true
 			f.Missing = []string{"reading events.jsonl: permission denied"}
 			f.Events = nil
 			return f
@@ -195,7 +195,7 @@ func situations() map[string]tell.Facts {
 		"port-taken":      stuck(v1.Stalled, "PortTaken", "health: "+newRelease+" cannot listen on 8080: nginx (pid 7) listens there; stop that program, or change http.internalPort"),
 		"caddy-down": changed(func(f *tell.Facts) {
 			f.State.Sync, f.State.Reason, f.State.Failures = v1.SyncUnknown, "CaddyUnreachable", 2
-			f.State.Message = "route: Caddy does not answer at unix//run/caddy/admin.sock: `systemctl status caddy`"
+			f.State.Message = "observing the route: reading the route of web: Caddy does not answer at unix//run/caddy/admin.sock: `systemctl status caddy`: unavailable: dial unix: no such file"
 		}),
 		"held-on-this-host": changed(func(f *tell.Facts) {
 			f.HostHold = &v1.Hold{Owner: "ann@biz", Reason: "load test", Until: &until}
@@ -230,6 +230,8 @@ func situations() map[string]tell.Facts {
 			},
 		},
 		"settled": web(),
+		"settled-without-a-daemon": changed(func(f *tell.Facts) { f.WrittenAt, f.Down = ago(time.Hour), true }),
+		"settled-and-not-for-everybody": changed(func(f *tell.Facts) { f.WrittenAt = ago(time.Second) }),
 		"settled-but-somebody-else-manages-it": changed(func(f *tell.Facts) {
 			f.State.Healed = &v1.Healed{Count: 3, Last: ago(20 * time.Second), What: "drop-in override.conf"}
 		}),

@@ -43,6 +43,10 @@ func since(events []v1.Event, began time.Time) []v1.Event {
 // event is a step with what made it necessary, or a transition with what it says.
 func (s *story) event(e v1.Event) string {
 	at, what, message := clock(e.Time, s.now)+"  ", words(e.Reason), plain(e.Message)
+	switch v1.HealthState(e.Reason) {
+	case v1.Healthy, v1.Progressing, v1.Degraded, v1.Failed, v1.HealthUnknown:
+		what = "health " + what
+	}
 	switch {
 	case message == "":
 		return at + what

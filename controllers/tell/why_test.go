@@ -50,6 +50,7 @@ var _ = Describe("why", func() {
 		Entry(nil, "soaking", "on its way to release 1lt2kb4ngvs1", "for 0 s now"),
 		Entry(nil, "waiting-for-a-release", "first release", "deploy-push web"),
 		Entry(nil, "settled-but-somebody-else-manages-it", "healed 3 times in 10 min", "somebody else manages this"),
+		Entry(nil, "settled-without-a-daemon", "the daemon does not run", "systemctl start biz-deployer"),
 		Entry(nil, "ill", "502 Bad Gateway"),
 		Entry(nil, "stale-store", "does not answer"),
 		Entry(nil, "removing", "lists it as removed", "ann@laptop"),
