@@ -229,8 +229,8 @@ func situations() map[string]tell.Facts {
 				Message: "no release yet: push one with `deploy-push web STORE_PATH`", Route: "www.example.com/",
 			},
 		},
-		"settled": web(),
-		"settled-without-a-daemon": changed(func(f *tell.Facts) { f.WrittenAt, f.Down = ago(time.Hour), true }),
+		"settled":                       web(),
+		"settled-without-a-daemon":      changed(func(f *tell.Facts) { f.WrittenAt, f.Down = ago(time.Hour), true }),
 		"settled-and-not-for-everybody": changed(func(f *tell.Facts) { f.WrittenAt = ago(time.Second) }),
 		"settled-but-somebody-else-manages-it": changed(func(f *tell.Facts) {
 			f.State.Healed = &v1.Healed{Count: 3, Last: ago(20 * time.Second), What: "drop-in override.conf"}
