@@ -95,7 +95,7 @@ func (s *Set) Hold(ctx context.Context, service string, h v1.Hold) (before *v1.H
 	if err := s.holds.set(ctx, service, &h); err != nil {
 		return nil, fmt.Errorf("keeping the hold of %s: %w", service, err)
 	}
-	s.record(ctx, service, v1.Event{Reason: "HoldSet", Message: "held on this host by " + tell.Hold(h, now)})
+	s.record(ctx, service, v1.Event{Reason: "HoldSet", Message: "on this host, by " + tell.StoredHold(h)})
 	s.Engine.Enqueue(service)
 	if !before.InForce(now) {
 		return nil, nil
@@ -130,7 +130,7 @@ func (s *Set) Unhold(ctx context.Context, service, by string) (Unheld, error) {
 	}
 	if was.InForce(now) {
 		out.Was = was
-		s.record(ctx, service, v1.Event{Reason: "Unheld", Message: by + " ended the hold of this host (" + tell.Hold(*was, now) + ")"})
+		s.record(ctx, service, v1.Event{Reason: "Unheld", Message: by + " ended the hold of this host, by " + tell.StoredHold(*was)})
 	}
 	s.Engine.Enqueue(service)
 	return out, nil
