@@ -107,7 +107,7 @@ func (h *Handle) open(ctx context.Context, paths providers.Paths) (err error) {
 		return err
 	}
 	h.Closures, h.Units, h.Routes, h.Releases = h.Nix, h.Systemd, h.Caddy, releases.New(releases.Options{Paths: paths})
-	h.Secrets, h.Prober = secrets.New(paths), probe.New(probe.Options{})
+	h.Secrets, h.Prober = secrets.New(paths), probe.New(probe.Options{Command: h.Systemd.Check})
 	h.Ports = probe.NewPorts(probe.PortsOptions{})
 	return nil
 }
