@@ -32,6 +32,9 @@ type Bus interface {
 	// buffered: the bus delivers nothing else while it waits.
 	Restart(ctx context.Context, unit string, result chan<- string) (job int, err error)
 	Stop(ctx context.Context, unit string, result chan<- string) (job int, err error)
+	// StartTransient makes a unit that lives as long as its job and its process, and starts
+	// it, as Restart does; one that failed stays until it is reset.
+	StartTransient(ctx context.Context, unit string, properties []Property, result chan<- string) (job int, err error)
 	ResetFailed(ctx context.Context, unit string) error
 	Reload(ctx context.Context) error
 	// Connected is false for good once the connection died, also by a daemon-reexec.
@@ -203,6 +206,10 @@ func (b *privateBus) Restart(ctx context.Context, unit string, result chan<- str
 
 func (b *privateBus) Stop(ctx context.Context, unit string, result chan<- string) (int, error) {
 	return b.conn.StopUnitContext(ctx, unit, "replace", result)
+}
+
+func (b *privateBus) StartTransient(ctx context.Context, unit string, properties []Property, result chan<- string) (int, error) {
+	return b.conn.StartTransientUnitContext(ctx, unit, "replace", properties, result)
 }
 
 func (b *privateBus) ResetFailed(ctx context.Context, unit string) error {

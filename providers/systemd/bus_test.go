@@ -33,6 +33,8 @@ type scriptedBus struct {
 	calls      map[string]int
 	// fail makes the calls of a name fail, as often as the number says.
 	fail map[string]failure
+	// transient are the properties of the last transient unit.
+	transient []systemd.Property
 	// result is sent for a job; empty: never.
 	result string
 	// drops is a directive that this systemd does not understand.
@@ -187,6 +189,13 @@ func (b *scriptedBus) Restart(_ context.Context, unit string, heard chan<- strin
 
 func (b *scriptedBus) Stop(_ context.Context, unit string, heard chan<- string) (int, error) {
 	return b.job("Stop", unit, heard)
+}
+
+func (b *scriptedBus) StartTransient(_ context.Context, unit string, properties []systemd.Property, heard chan<- string) (int, error) {
+	b.mu.Lock()
+	b.transient = properties
+	b.mu.Unlock()
+	return b.job("StartTransient", unit, heard)
 }
 
 func (b *scriptedBus) ResetFailed(context.Context, string) error { return b.called("ResetFailed") }

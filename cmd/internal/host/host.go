@@ -110,7 +110,7 @@ func (h *Handle) open(ctx context.Context, paths providers.Paths) (err error) {
 	directory := releases.New(releases.Options{Paths: paths})
 	h.Closures, h.Units, h.Routes, h.Releases = h.Nix, h.Systemd, h.Caddy, directory
 	h.Leftovers = []providers.Leftovers{h.Nix, h.Systemd, directory}
-	h.Secrets, h.Prober = secrets.New(paths), probe.New(probe.Options{})
+	h.Secrets, h.Prober = secrets.New(paths), probe.New(probe.Options{Command: h.Systemd.Check})
 	h.Ports = probe.NewPorts(probe.PortsOptions{})
 	return nil
 }
