@@ -16,6 +16,8 @@ const (
 	jobCanceled = "canceled"
 	// jobUnheard is our own: the job is gone and nobody told how it ended.
 	jobUnheard = "unheard"
+	// jobVanished is our own, too: the job goes on, and will never come to a good end.
+	jobVanished = "vanished"
 )
 
 // lookAgain is how often a job that was not heard of is looked for: the connection that
@@ -47,15 +49,25 @@ func (m *Manager) start(ctx context.Context, unit string) error {
 	if err := m.resetFailed(ctx, unit); err != nil {
 		return err
 	}
-	result, err := m.job(ctx, unit, Bus.Restart)
-	if err != nil {
+	result, err := m.job(ctx, unit, Bus.Restart, vanished)
+	switch {
+	case err != nil:
 		return refusal(unit, err)
-	}
-	if result == jobDone {
+	case result == jobDone:
 		return nil
+	case result == jobVanished:
+		return &providers.Fault{
+			Reason:  "UnitVanished",
+			Message: fmt.Sprintf("somebody removed or masked %s while it was started; it is installed and started anew", unit),
+			Err:     providers.ErrConflict,
+		}
 	}
 	return m.judgeStart(ctx, unit, result)
 }
+
+// vanished: without its text systemd forgets what it waits for, and waits until the start
+// has taken too long. That would look like the release's own fault.
+func vanished(r Row) bool { return r.LoadState == "not-found" || r.LoadState == "masked" }
 
 // Stop stops the slot and waits until its processes are gone, killed after stopTimeout.
 func (m *Manager) Stop(ctx context.Context, service string, slot v1.Slot) error {
@@ -73,7 +85,7 @@ func (m *Manager) stop(ctx context.Context, unit string) error {
 		return err
 	}
 	defer m.changed(unit)
-	result, err := m.job(ctx, unit, Bus.Stop)
+	result, err := m.job(ctx, unit, Bus.Stop, func(Row) bool { return false })
 	switch {
 	case isDBusError(err, noSuchUnit):
 		return nil
@@ -103,9 +115,10 @@ func (m *Manager) resetFailed(ctx context.Context, unit string) error {
 	return unavailable("clearing the failures of "+unit, err)
 }
 
-// job enqueues a job and waits for its result. It never enqueues twice: when the result is
-// not heard, the state of the unit stands for it.
-func (m *Manager) job(ctx context.Context, unit string, begin enqueue) (string, error) {
+// job enqueues a job and waits for its result, or until hopeless says that there will be
+// none. It never enqueues twice: when the result is not heard, the state of the unit
+// stands for it.
+func (m *Manager) job(ctx context.Context, unit string, begin enqueue, hopeless func(Row) bool) (string, error) {
 	bus, err := m.conn.get(ctx)
 	if err != nil {
 		return "", unavailable("connecting to systemd", err)
@@ -136,6 +149,9 @@ func (m *Manager) job(ctx context.Context, unit string, begin enqueue) (string, 
 		}
 		if result, ended := unheard(row, id, heard); ended {
 			return result, nil
+		}
+		if hopeless(row) {
+			return jobVanished, nil
 		}
 	}
 }
