@@ -17,6 +17,7 @@ import (
 	"deployer/controllers/report"
 	"deployer/controllers/service"
 	"deployer/controllers/sweep"
+	"deployer/controllers/watch"
 	"deployer/providers"
 	"deployer/reconcile"
 )
@@ -35,6 +36,9 @@ type Options struct {
 	Pace     manifest.Pace
 	// Sweep says how patient the sweep is; the zero value is sweep.DefaultTimes.
 	Sweep sweep.Times
+	// Watchers makes what tells of changes on the host as they happen, for the services that
+	// the Set knows. Without it they are found by the full pass.
+	Watchers func(*Set) []providers.Watcher
 	// Metrics hears of passes, OnStep of steps.
 	Metrics reconcile.Metrics
 	OnStep  func(step string, took time.Duration, err error)
@@ -52,6 +56,7 @@ type Set struct {
 
 	options Options
 	holds   holds
+	pacer   *watch.Pacer
 	// stale is whether the manifest was, at the last look.
 	stale atomic.Bool
 }
@@ -83,7 +88,9 @@ func New(o Options) *Set {
 		Host: o.Host, HostName: o.HostName, Desired: s.Source.Lookup, Certain: s.Source.Certain, Services: s.Services, Times: o.Sweep,
 	})
 
-	s.Engine = reconcile.New(s.Sweeper, reconcile.Options{
+	s.pacer = watch.New(watch.Options{Known: s.known, Generation: func(name string) int64 { return s.Source.Lookup(name).Generation }})
+
+	s.Engine = reconcile.New(s.pacer.Around(s.Sweeper), reconcile.Options{
 		Name: "service", Workers: o.Workers, PassTimeout: passTimeout, Metrics: o.Metrics, Logger: o.Logger,
 		DrainTimeout: 20 * time.Second, OnPass: s.passed,
 	})
@@ -111,10 +118,16 @@ func (s *Set) Run(ctx context.Context) error {
 	reportCtx, stopReporting := context.WithCancel(context.WithoutCancel(ctx))
 	reporting.Go(func() { s.Board.Run(reportCtx) })
 
-	err := s.Engine.Run(ctx,
+	sources := []reconcile.Source{
 		s.Source, s.Sweeper,
 		reconcile.Ticker{Every: s.options.FullPass, Jitter: 0.1, Names: func() []string { return s.names(ctx) }},
-	)
+	}
+	if s.options.Watchers != nil {
+		for _, w := range s.options.Watchers(s) {
+			sources = append(sources, s.pacer.Source(w))
+		}
+	}
+	err := s.Engine.Run(ctx, sources...)
 	stopReporting()
 	reporting.Wait()
 	return err

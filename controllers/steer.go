@@ -63,7 +63,7 @@ func (s *Set) mayRetry(ctx context.Context, service string, a v1.Assignment) err
 	case a.Kind == v1.Assigned:
 		return nothing("%s has nothing to retry: it has no release yet; `deploy-push %s STORE_PATH` pushes one", service, service)
 	}
-	if err := s.known(ctx, service); err != nil {
+	if err := s.mustKnow(ctx, service); err != nil {
 		return err
 	}
 	return nothing("%s has nothing to retry: the manifest does not want it on %s", service, s.options.HostName)
@@ -71,7 +71,7 @@ func (s *Set) mayRetry(ctx context.Context, service string, a v1.Assignment) err
 
 // whatItDoes is how status puts it.
 func (s *Set) whatItDoes(service string) string {
-	st, ok := s.state(service)
+	st, ok := s.Board.State(service)
 	if !ok {
 		return "It was not looked at yet."
 	}
@@ -81,7 +81,7 @@ func (s *Set) whatItDoes(service string) string {
 // Hold pauses a service on this host, and gives the hold of this host that it takes the
 // place of.
 func (s *Set) Hold(ctx context.Context, service string, h v1.Hold) (before *v1.Hold, err error) {
-	if err := s.known(ctx, service); err != nil {
+	if err := s.mustKnow(ctx, service); err != nil {
 		return nil, err
 	}
 	now := s.options.Now()
@@ -95,7 +95,7 @@ func (s *Set) Hold(ctx context.Context, service string, h v1.Hold) (before *v1.H
 	if err := s.holds.set(ctx, service, &h); err != nil {
 		return nil, fmt.Errorf("keeping the hold of %s: %w", service, err)
 	}
-	s.record(ctx, service, v1.Event{Reason: "HoldSet", Message: "held on this host by " + tell.Hold(h, now)})
+	s.record(ctx, service, v1.Event{Reason: "HoldSet", Message: "on this host, by " + tell.StoredHold(h)})
 	s.Engine.Enqueue(service)
 	if !before.InForce(now) {
 		return nil, nil
@@ -113,7 +113,7 @@ type Unheld struct {
 
 // Unhold ends the hold of this host. That there is none is no error: it is as wanted.
 func (s *Set) Unhold(ctx context.Context, service, by string) (Unheld, error) {
-	if err := s.known(ctx, service); err != nil {
+	if err := s.mustKnow(ctx, service); err != nil {
 		return Unheld{}, err
 	}
 	var out Unheld
@@ -130,7 +130,7 @@ func (s *Set) Unhold(ctx context.Context, service, by string) (Unheld, error) {
 	}
 	if was.InForce(now) {
 		out.Was = was
-		s.record(ctx, service, v1.Event{Reason: "Unheld", Message: by + " ended the hold of this host (" + tell.Hold(*was, now) + ")"})
+		s.record(ctx, service, v1.Event{Reason: "Unheld", Message: by + " ended the hold of this host, by " + tell.StoredHold(*was)})
 	}
 	s.Engine.Enqueue(service)
 	return out, nil
@@ -163,9 +163,9 @@ func (s *Set) unholdCommand(service string) string {
 	return "deployerctl unhold " + service
 }
 
-// known: the manifest has it for this host, or something of it is here.
-func (s *Set) known(ctx context.Context, service string) error {
-	if _, reported := s.state(service); reported || s.Source.Lookup(service).Kind == v1.Assigned {
+// mustKnow: the manifest has it for this host, or something of it is here.
+func (s *Set) mustKnow(ctx context.Context, service string) error {
+	if _, reported := s.Board.State(service); reported || s.Source.Lookup(service).Kind == v1.Assigned {
 		return nil
 	}
 	facts, err := s.options.Host.Releases.Observe(ctx, service)
@@ -194,14 +194,4 @@ func (s *Set) record(ctx context.Context, service string, e v1.Event) {
 	if err := s.options.Host.States.Record(ctx, e); err != nil {
 		log.Error(err, "recording an event")
 	}
-}
-
-// state is what was reported of a service last.
-func (s *Set) state(service string) (v1.ServiceState, bool) {
-	for _, st := range s.Board.Snapshot().Services {
-		if st.Name == service {
-			return st, true
-		}
-	}
-	return v1.ServiceState{}, false
 }

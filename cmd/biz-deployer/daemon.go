@@ -50,7 +50,7 @@ func run(ctx context.Context, o runOptions) error {
 	set := controllers.New(controllers.Options{
 		Host: h.Host, HostName: h.Name, Repository: h.Repository, Version: cli.Version,
 		Workers: config.Workers, FullPass: time.Duration(config.FullPass), Pace: pace(config), Sweep: patience(config),
-		Metrics: m, OnStep: m.stepDone, Logger: log,
+		Watchers: h.Watchers, Metrics: m, OnStep: m.stepDone, Logger: log,
 	})
 	m.watch(set)
 	if err := set.Load(ctx); err != nil {

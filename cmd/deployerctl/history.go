@@ -79,7 +79,7 @@ func after(began, t time.Time) string {
 func whyEnded(d v1.Deployment) string {
 	switch {
 	case d.Detail != "":
-		return shortened(d.Reason + ": " + d.Detail)
+		return shortened(d.Reason + ": " + tell.Brief(d.Detail))
 	case d.Reason != "":
 		return d.Reason
 	case d.Message != "":

@@ -60,19 +60,23 @@ On NixOS import config/nixos/module.nix instead.`,
 func (a *app) install(c *cobra.Command, format cli.Format, o install.Options) error {
 	out := c.OutOrStdout()
 	var all installed
+	words := done()
+	if o.DryRun {
+		words = would()
+	}
 	o.Say = func(l install.Line) {
 		all.Steps = append(all.Steps, l)
 		if format == cli.Table {
-			fmt.Fprintln(out, stepLine(l, o.DryRun))
+			fmt.Fprintln(out, stepLine(l, words))
 		}
 	}
-	fulfilled, err := install.Run(c.Context(), o)
-	if err == nil && !o.DryRun && !o.NoStart {
+	err := install.Run(c.Context(), o)
+	if (err == nil || errors.Is(err, install.ErrUnfulfilled)) && !o.DryRun && !o.NoStart {
 		a.config = hostconfig.Path
 		a.awaitDaemon(c.Context())
 		all.Doctor = a.examine(c.Context())
 	}
-	return errors.Join(a.printInstalled(out, format, all), verdict(all.Doctor, fulfilled, err))
+	return errors.Join(a.printInstalled(out, format, all), verdict(all.Doctor, err))
 }
 
 func (a *app) printInstalled(w io.Writer, format cli.Format, all installed) error {
@@ -85,38 +89,32 @@ func (a *app) printInstalled(w io.Writer, format cli.Format, all installed) erro
 	})
 }
 
-// verdict is the doctor's, if nothing is wrong before it is asked.
-func verdict(findings []finding, fulfilled bool, err error) error {
+// verdict is the doctor's, where he was asked.
+func verdict(findings []finding, err error) error {
 	for _, f := range findings {
-		if err == nil && !f.OK {
+		if !f.OK {
 			return cli.Exit(cli.ExitFailed, nil)
 		}
-	}
-	if err == nil && !fulfilled {
-		return errors.New("not everything is as asked for: see the lines with kept and missing")
 	}
 	return err
 }
 
+// done and would are the words for what was done, and for what a dry run would do.
+func done() map[install.Result]string {
+	return map[install.Result]string{
+		install.OK: "ok", install.Made: "made", install.Changed: "changed", install.Kept: "kept", install.Missing: "missing",
+	}
+}
+
+func would() map[install.Result]string {
+	return map[install.Result]string{
+		install.OK: "ok", install.Made: "would make", install.Changed: "would change", install.Kept: "would keep", install.Missing: "missing",
+	}
+}
+
 // stepLine has the result first, so that the eye finds what is not ok.
-func stepLine(l install.Line, dryRun bool) string {
-	word := string(l.Result)
-	if dryRun {
-		switch l.Result {
-		case install.Made:
-			word = "would make"
-		case install.Changed:
-			word = "would change"
-		case install.Kept:
-			word = "would keep"
-		case install.OK, install.Missing:
-		}
-	}
-	width := len("changed")
-	if dryRun {
-		width = len("would change")
-	}
-	line := fmt.Sprintf("%-*s  %s", width, word, l.What)
+func stepLine(l install.Line, words map[install.Result]string) string {
+	line := fmt.Sprintf("%-*s  %s", len(words[install.Changed]), words[l.Result], l.What)
 	if l.Note != "" {
 		line += ": " + l.Note
 	}

@@ -104,7 +104,7 @@ var _ = Describe("without a daemon", func() {
 		Expect(code).To(Equal(cli.ExitOK), stderr)
 		lines := strings.Split(out, "\n")
 		Expect(lines[0]).To(ContainSubstring("exit status 3"))
-		Expect(lines[2]).To(Equal("Note: no daemon was asked: this is what it wrote 3 min ago"))
+		Expect(lines[2]).To(Equal("Note: THE DAEMON DOES NOT RUN: this is what it wrote 3 min ago; `systemctl start biz-deployer`"))
 		Expect(out).To(ContainSubstring("judged bad: it ended by itself"))
 		Expect(out).NotTo(ContainSubstring("not all is known"))
 	})

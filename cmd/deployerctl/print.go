@@ -65,7 +65,7 @@ func reason(s v1.ServiceState) string {
 	}
 	text := s.Reason
 	if s.Message != "" {
-		text += ": " + s.Message
+		text += ": " + tell.Brief(s.Message)
 	}
 	return shortened(text)
 }
@@ -137,7 +137,7 @@ func printVerdicts(w io.Writer, verdicts []v1.Verdict) {
 	for _, v := range verdicts {
 		text := v.Reason
 		if v.Result == v1.VerdictBad && v.Message != "" {
-			text += ": " + v.Message
+			text += ": " + tell.Brief(v.Message)
 		}
 		t.AppendRow([]any{v.Instance, v.Result, ago(v.At), shortened(text)})
 	}
@@ -161,7 +161,9 @@ func printConditions(w io.Writer, conditions []v1.Condition) {
 // place orders conditions as the steps of a deployment come, what sums them up last.
 func place(c v1.Condition) int {
 	order := []string{
-		"Rooted", "Pulled", "Staged", "Routed", "Installed", "Started", "Healthy", "Serving", "Soaked", "Pruned",
+		"Rooted", "Pulled", "Staged", "Routed",
+		"StandbyInstalled", "StandbyStarted", "StandbyHealthy", "StandbyServing",
+		"Drained", "Installed", "Started", "Healthy", "Serving", "Soaked", "Judged", "StandbyDrained", "StandbyRetired", "Pruned",
 		"Unrouted", "Stopped", "Uninstalled", "Unrooted", "Forgotten",
 		v1.Reconciling, v1.StalledCondition, v1.Ready,
 	}

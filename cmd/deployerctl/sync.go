@@ -50,6 +50,14 @@ type waiting struct {
 	timeout time.Duration
 }
 
+// failure is how the wait for something that failed ends.
+func (o waiting) failure() string {
+	if o.service != "" {
+		return o.service + " is not as wanted; `deployerctl why " + o.service + "` says why"
+	}
+	return "not everything is as wanted; `deployerctl status` says why"
+}
+
 // waitSettled tells each change of a service once, and ends with the worst state.
 func (a *app) waitSettled(ctx context.Context, w io.Writer, o waiting) error {
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
@@ -83,7 +91,7 @@ func (a *app) waitSettled(ctx context.Context, w io.Writer, o waiting) error {
 		if code == cli.ExitOK {
 			continue
 		}
-		return cli.Exit(code, errors.New("not everything is as wanted; `deployerctl status` says why"))
+		return cli.Exit(code, errors.New(o.failure()))
 	}
 }
 

@@ -68,7 +68,9 @@ func (a *app) facts(ctx context.Context, service string) (tell.Facts, error) {
 	if loadErr != nil {
 		return tell.Facts{}, cli.Exit(cli.ExitUnknown, err)
 	}
-	return a.factsOnDisk(ctx, r, host, service), nil
+	f := a.factsOnDisk(ctx, r, host, service)
+	f.Down = errors.Is(err, control.ErrNotRunning)
+	return f, nil
 }
 
 // factsOnDisk leaves out what cannot be read, and says so of what anybody may read.

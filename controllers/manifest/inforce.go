@@ -59,10 +59,10 @@ func (s *Source) obey(read *Snapshot) []string {
 	return changed
 }
 
-// sameWish leaves the generation out: a write that concerns other services concerns this
-// one not.
+// sameWish leaves out the generation, and who wrote it and why: a write that concerns other
+// services concerns this one not.
 func sameWish(a, b v1.Assignment) bool {
-	a.Generation = b.Generation
+	a.Generation, a.By, a.Message = b.Generation, b.By, b.Message
 	return reflect.DeepEqual(a, b)
 }
 

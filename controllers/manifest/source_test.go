@@ -104,6 +104,9 @@ var _ = Describe("Source", func() {
 			return nil
 		})
 		Expect(sync(ctx)).To(Equal([]string{"elsewhere"}), "a name that this host may have had once")
+		_, err := r.Edit(ctx, manifest.EditOptions{By: "bob@laptop", Message: "for another reason"}, add("worker"))
+		Expect(err).NotTo(HaveOccurred())
+		Expect(sync(ctx)).To(Equal([]string{"worker"}), "another writer with another reason")
 	})
 
 	It("says that a service listed in removed is to go", func(ctx SpecContext) {

@@ -4,6 +4,7 @@ package report
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -164,6 +165,21 @@ func (b *Board) Snapshot() v1.HostState {
 	}
 	slices.SortFunc(out.Services, func(x, y v1.ServiceState) int { return strings.Compare(x.Name, y.Name) })
 	return out
+}
+
+// Knows reports whether there is anything to tell of a service.
+func (b *Board) Knows(name string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	_, known := b.services[name]
+	return known
+}
+
+// Names are those of all services that there is anything to tell of.
+func (b *Board) Names() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Collect(maps.Keys(b.services))
 }
 
 // Run writes state.json until ctx ends, and then once more. A disk that is full stops

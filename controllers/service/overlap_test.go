@@ -485,6 +485,23 @@ var _ = Describe("the record of deployments", func() {
 		Expect(again).To(Equal(all), "a restart of the daemon is no deployment")
 	})
 
+	It("tells of a way back when it was live and when it was over, like of any other", func() {
+		g := newRig()
+		old := g.overlap("web", "v1", 8080)
+		g.write(old)
+		g.settle("web")
+		g.write(g.overlap("web", "v2", 8080))
+		g.settle("web")
+		g.write(old)
+		g.settle("web")
+		all, err := g.Host().History.Deployments(ctx(), "web")
+		Expect(err).NotTo(HaveOccurred())
+		Expect(all).To(HaveLen(3))
+		Expect(all[0].Outcome).To(Equal(v1.OutcomeSettled))
+		Expect(all[0].LiveAt).NotTo(BeZero())
+		Expect(all[0].EndedAt).To(BeTemporally(">=", all[0].LiveAt))
+	})
+
 	It("calls superseded what a newer release pushed out", func() {
 		g := newRig()
 		g.write(g.overlap("web", "v1", 8080))

@@ -118,7 +118,7 @@ func (s *Scope) progress(d *v1.Deployment) {
 		if s.Target != nil {
 			d.Outcome = v1.OutcomeRolledBack
 		}
-	case s.soaked(d.Instance):
+	case s.soaked(d.Instance) && s.settledNow():
 		d.Outcome, d.EndedAt = v1.OutcomeSettled, s.Now.UTC()
 	}
 }

@@ -136,7 +136,7 @@ func (s *story) present() []string {
 	}
 	line := fmt.Sprintf("state %s, sync %s, health %s", s.st.State, s.st.Sync, s.st.Health)
 	if !s.st.Since.IsZero() {
-		line += " for " + Span(s.now.Sub(s.st.Since))
+		line += " for " + s.lasting(s.st.Since)
 	}
 	out := []string{line + ": " + s.st.Reason}
 	if s.st.State == v1.HeldState && s.st.Message != "" {

@@ -23,8 +23,10 @@ type Facts struct {
 	// Deployments, newest first, and Events, oldest first.
 	Deployments []v1.Deployment `json:"deployments,omitempty"`
 	Events      []v1.Event      `json:"events,omitempty"`
-	// WrittenAt is when a daemon that did not answer now wrote the State; zero when one did.
+	// WrittenAt is when the daemon wrote the State, when it was not asked now: because it does
+	// not run (Down), or because it is not for who asks.
 	WrittenAt time.Time `json:"writtenAt,omitzero"`
+	Down      bool      `json:"daemonDown,omitempty"`
 	// Missing says what could not be read.
 	Missing []string `json:"missing,omitempty"`
 }

@@ -11,12 +11,21 @@ import (
 //
 //	ann@biz until 2026-11-26 00:10 UTC (in 1 h 58 min): load test
 func Hold(h v1.Hold, now time.Time) string {
+	return hold(h, func(t time.Time) string { return When(t, now) })
+}
+
+// StoredHold is Hold for what is read later, when it is another time.
+func StoredHold(h v1.Hold) string {
+	return hold(h, func(t time.Time) string { return t.UTC().Format(minute) })
+}
+
+func hold(h v1.Hold, when func(time.Time) string) string {
 	text := or(h.Owner, "somebody")
 	switch {
 	case h.Forever:
 		text += ", forever"
 	case h.Until != nil:
-		text += " until " + When(*h.Until, now)
+		text += " until " + when(*h.Until)
 	}
 	if h.Reason != "" {
 		text += ": " + h.Reason

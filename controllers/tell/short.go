@@ -174,15 +174,15 @@ func (s *story) unobserved() (matter, next string) {
 func (s *story) underWay() (matter, next string) {
 	doing := or(words(s.st.Reason), "working")
 	if s.st.Message != "" {
-		doing += ", for " + s.message()
+		doing = inSlot(doing, ", for ", s.message())
 	}
 	what := "is on its way to " + s.release()
-	if s.wanted(s.st.Serving) {
+	if s.wanted(s.st.Serving) && (s.try == nil || s.try.Outcome != v1.OutcomeRolling) {
 		what = "is being put in order"
 	}
 	since := ""
 	if !s.st.Since.IsZero() {
-		since = ", for " + Span(s.now.Sub(s.st.Since)) + " now"
+		since = ", for " + s.lasting(s.st.Since) + " now"
 	}
 	return fmt.Sprintf("%s %s%s: %s.", s.name(), what, since, doing), s.serving() + ". " + s.watch()
 }
@@ -195,10 +195,12 @@ func (s *story) ill() (matter, next string) {
 func (s *story) asWanted() (matter, next string) {
 	is := "is as wanted"
 	if !s.st.Since.IsZero() {
-		is = "has been as wanted for " + Span(s.now.Sub(s.st.Since))
+		is = "has been as wanted for " + s.lasting(s.st.Since)
 	}
 	next = "Nothing is to be done."
-	if h := s.st.Healed; h != nil && h.Count >= many {
+	if s.Down {
+		next = "But the daemon does not run, so nothing is put right, and no release comes here: `systemctl start biz-deployer`."
+	} else if h := s.st.Healed; h != nil && h.Count >= many {
 		next = "But it was " + Healed(*h, s.now) + ". Change the manifest instead, or hold it: `deployerctl hold " + s.Service + " --reason …`."
 	}
 	if s.Manifest.StaleSince != nil {

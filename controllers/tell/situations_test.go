@@ -66,6 +66,12 @@ func step(t time.Time, step, reason, message string) v1.Event {
 	return v1.Event{Time: t, Service: "web", Revision: newRelease, Step: step, Type: v1.EventNormal, Reason: reason, Message: message}
 }
 
+func stepOf(revision string, t time.Time, name, reason, message string) v1.Event {
+	e := step(t, name, reason, message)
+	e.Revision = revision
+	return e
+}
+
 func transition(t time.Time, reason, message string) v1.Event {
 	return v1.Event{Time: t, Service: "web", Revision: newRelease, Type: v1.EventWarning, Reason: reason, Message: message}
 }
@@ -83,10 +89,13 @@ func rolledBack(reason, message string, e *v1.Evidence) tell.Facts {
 		f.Events = append(f.Events,
 			step(d.Began.Add(time.Second), "pull", "Pulling", "the closure is not on this host"),
 			step(d.Began.Add(4*time.Second), "stage", "Staging", "there is no release directory "+newInstance),
-			step(d.Began.Add(4*time.Second), "start", "Starting", "the standby slot does not run"),
-			step(d.Began.Add(5*time.Second), "health", "AwaitingHealth", "http://127.0.0.1:30417/healthz answers: connection refused"),
-			transition(at, "JudgedBad", message),
-			transition(at.Add(time.Second), "RolledBack", oldRelease+" serves"),
+			step(d.Began.Add(4*time.Second), "install", "Installing", "in the standby slot: the standby slot is free for it"),
+			step(d.Began.Add(4*time.Second), "start", "Starting", "in the standby slot: its unit is inactive"),
+			step(d.Began.Add(5*time.Second), "health", "AwaitingHealth", "in the standby slot: http://127.0.0.1:30417/healthz answers: connection refused"),
+			step(at, "condemn", "JudgedBad", "in the standby slot: "+message),
+			stepOf(oldRelease, at, "retire", "Retiring", "in the standby slot: the standby slot is not needed any more"),
+			stepOf(oldRelease, at, "start", "Starting", "its unit is inactive"),
+			transition(at.Add(time.Second), "Stalled", message),
 		)
 	})
 }
@@ -157,7 +166,7 @@ func situations() map[string]tell.Facts {
 		}(),
 		"rolled-back-without-a-daemon": func() tell.Facts {
 			f := rolledBack("Exited", exitedMessage, exited())
-			f.State.Verdicts, f.Verdicts, f.WrittenAt = f.Verdicts, nil, ago(90*time.Second)
+			f.State.Verdicts, f.Verdicts, f.WrittenAt, f.Down = f.Verdicts, nil, ago(90*time.Second), true
 			f.Missing = []string{"reading events.jsonl: permission denied"}
 			f.Events = nil
 			return f
@@ -179,14 +188,14 @@ func situations() map[string]tell.Facts {
 		"first-release-bad": firstEver(),
 		"rolling": tried(func(f *tell.Facts) {
 			f.State.State, f.State.Sync, f.State.Health = v1.Rolling, v1.OutOfSync, v1.Progressing
-			f.State.Reason, f.State.Message, f.State.Since = "AwaitingHealth", "http://127.0.0.1:30417/healthz answers: 503 Service Unavailable", ago(12*time.Second)
+			f.State.Reason, f.State.Message, f.State.Since = "AwaitingHealth", "in the standby slot: http://127.0.0.1:30417/healthz answers: 503 Service Unavailable", ago(12*time.Second)
 		}),
 		"closure-missing": stuck(v1.Rolling, "ClosureMissing", "pull: "+after().StorePath+" is in no cache: push it with deploy-push"),
 		"secrets-missing": stuck(v1.Stalled, "SecretsMissing", "/var/lib/biz-secrets/web.env is missing: write it, owner root, mode 0600"),
 		"port-taken":      stuck(v1.Stalled, "PortTaken", "health: "+newRelease+" cannot listen on 8080: nginx (pid 7) listens there; stop that program, or change http.internalPort"),
 		"caddy-down": changed(func(f *tell.Facts) {
 			f.State.Sync, f.State.Reason, f.State.Failures = v1.SyncUnknown, "CaddyUnreachable", 2
-			f.State.Message = "route: Caddy does not answer at unix//run/caddy/admin.sock: `systemctl status caddy`"
+			f.State.Message = "observing the route: reading the route of web: Caddy does not answer at unix//run/caddy/admin.sock: `systemctl status caddy`: unavailable: dial unix: no such file"
 		}),
 		"held-on-this-host": changed(func(f *tell.Facts) {
 			f.HostHold = &v1.Hold{Owner: "ann@biz", Reason: "load test", Until: &until}
@@ -207,6 +216,11 @@ func situations() map[string]tell.Facts {
 		"held-soon": tried(func(f *tell.Facts) {
 			f.State.State, f.State.Sync, f.State.Health, f.State.Reason, f.State.Message = v1.Rolling, v1.OutOfSync, v1.Progressing, "Soaking", "it has not been well for 10s yet"
 			f.State.Hold = &v1.Hold{Owner: "ann@biz", Reason: "load test", Until: &until}
+			f.Events = append(f.Events, v1.Event{Time: ago(time.Minute), Service: "web", Reason: "Held", Message: "held by ann@biz until 2026-11-26 05:03 UTC: load test"})
+		}),
+		"soaking": tried(func(f *tell.Facts) {
+			f.State.State, f.State.Sync, f.State.Health, f.State.Reason, f.State.Message = v1.Rolling, v1.OutOfSync, v1.Progressing, "Soaking", "it has not been well for 10s yet"
+			f.State.Serving, f.State.Since = after(), ago(300*time.Millisecond)
 		}),
 		"waiting-for-a-release": {
 			Service: "web", Host: "biz", Manifest: tell.Head{Generation: 40, UpdatedBy: "ann@laptop", UpdatedAt: ago(time.Minute)},
@@ -215,7 +229,9 @@ func situations() map[string]tell.Facts {
 				Message: "no release yet: push one with `deploy-push web STORE_PATH`", Route: "www.example.com/",
 			},
 		},
-		"settled": web(),
+		"settled":                       web(),
+		"settled-without-a-daemon":      changed(func(f *tell.Facts) { f.WrittenAt, f.Down = ago(time.Hour), true }),
+		"settled-and-not-for-everybody": changed(func(f *tell.Facts) { f.WrittenAt = ago(time.Second) }),
 		"settled-but-somebody-else-manages-it": changed(func(f *tell.Facts) {
 			f.State.Healed = &v1.Healed{Count: 3, Last: ago(20 * time.Second), What: "drop-in override.conf"}
 		}),

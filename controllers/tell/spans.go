@@ -5,7 +5,11 @@ import (
 	"time"
 )
 
-const day = 24 * time.Hour
+const (
+	day = 24 * time.Hour
+	// minute is how a moment is written.
+	minute = "2006-01-02 15:04 UTC"
+)
 
 // Span is a duration in at most two units: 350 ms, 12 s, 3 min, 1 h 58 min, 4 d 3 h.
 func Span(d time.Duration) string {
@@ -56,7 +60,7 @@ func Away(t, now time.Time) string {
 
 // When is a moment for people, with how far away it is: 2026-11-26 00:10 UTC (in 1 h 58 min).
 func When(t, now time.Time) string {
-	return t.UTC().Format("2006-01-02 15:04 UTC") + " (" + Away(t, now) + ")"
+	return t.UTC().Format(minute) + " (" + Away(t, now) + ")"
 }
 
 // clock is a moment of a story, UTC: the time of the day, with the date on another one.

@@ -32,6 +32,7 @@ var _ = Describe("holds", func() {
 		until := now.Add(2 * time.Hour)
 		Expect(tell.Hold(v1.Hold{Owner: "ann@biz", Reason: "load test", Until: &until}, now)).
 			To(Equal("ann@biz until 2026-11-26 05:04 UTC (in 2 h): load test"))
+		Expect(tell.StoredHold(v1.Hold{Owner: "ann@biz", Reason: "load test", Until: &until})).To(Equal("ann@biz until 2026-11-26 05:04 UTC: load test"))
 		Expect(tell.Hold(v1.Hold{Forever: true}, now)).To(Equal("somebody, forever"))
 		Expect(tell.Hold(v1.Hold{Owner: "ann@biz", Until: &until}, until.Add(time.Minute))).
 			To(Equal("ann@biz until 2026-11-26 05:04 UTC (1 min ago)"))
@@ -54,3 +55,15 @@ var _ = It("an account is data for programs, too", func() {
 	Expect(back).To(Equal(a))
 	Expect(back.Reason).To(Equal("RolledBack"))
 })
+
+var _ = DescribeTable("errors are told as part of a sentence", func(message, want string) {
+	Expect(tell.Brief(message)).To(Equal(want))
+},
+	Entry("without the step", "pull: /nix/store/x is in no cache: push it", "/nix/store/x is in no cache: push it"),
+	Entry("without what was being done, nor the cause of what is explained",
+		"observing the route: reading the route of web: Caddy does not answer: see it: unavailable: dial unix: no such file", "Caddy does not answer: see it"),
+	Entry("but with the cause where nothing explains it", "reading the releases of web: unavailable: input/output error", "input/output error"),
+	Entry("without advice that is given elsewhere", "1abc ended by itself; look at `deployerctl logs web`, and push a fix or roll back", "1abc ended by itself"),
+	Entry("on one line", "two\n lines.", "two lines"),
+	Entry("of a URL as it is", "http://127.0.0.1:80/ answers: 502", "http://127.0.0.1:80/ answers: 502"),
+)

@@ -2,6 +2,8 @@ package tell
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	v1 "deployer/api/v1"
@@ -40,16 +42,42 @@ func since(events []v1.Event, began time.Time) []v1.Event {
 
 // event is a step with what made it necessary, or a transition with what it says.
 func (s *story) event(e v1.Event) string {
-	line := clock(e.Time, s.now) + "  " + words(e.Reason)
-	if e.Revision != "" && s.st.Desired.Revision != "" && e.Revision != s.st.Desired.Revision {
-		line += " " + e.Revision
+	at, what, message := clock(e.Time, s.now)+"  ", words(e.Reason), plain(e.Message)
+	switch v1.HealthState(e.Reason) {
+	case v1.Healthy, v1.Progressing, v1.Degraded, v1.Failed, v1.HealthUnknown:
+		what = "health " + what
 	}
-	message := plain(e.Message)
 	switch {
 	case message == "":
-		return line
-	case e.Step != "" && e.Type != v1.EventWarning:
-		return line + ", for " + message
+		return at + what
+	case e.Step == "":
+		if strings.HasPrefix(message, what+" ") {
+			return at + message
+		}
+		return at + what + ": " + message
+	case e.Revision != s.st.Desired.Revision && s.st.Desired.Revision != "" && slices.Contains(ofOneRelease(), e.Step):
+		what += " " + e.Revision
 	}
-	return line + ": " + message
+	joint := ", for "
+	if e.Step == "condemn" || e.Type == v1.EventWarning {
+		joint = ": "
+	}
+	return at + inSlot(what, joint, message)
+}
+
+// ofOneRelease are the steps that bring a release in, which may be another one than the
+// manifest wants: the last good one.
+func ofOneRelease() []string {
+	return []string{"root", "pull", "stage", "install", "start", "health", "shift", "soak"}
+}
+
+// inSlot joins a step and what made it necessary; the slot is named with the step.
+func inSlot(what, joint, why string) string {
+	for _, slot := range []v1.Slot{v1.Primary, v1.Standby} {
+		place := "in the " + string(slot) + " slot"
+		if rest, ok := strings.CutPrefix(why, place+": "); ok {
+			return what + " " + place + joint + rest
+		}
+	}
+	return what + joint + why
 }

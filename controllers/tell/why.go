@@ -135,11 +135,19 @@ func (s *story) wanted(t v1.Target) bool {
 // name is how the service is called in the first line.
 func (s *story) name() string { return s.Service + " on " + s.Host }
 
+// lasting is how long something has been so, in whole seconds.
+func (s *story) lasting(since time.Time) string {
+	return Span(s.now.Sub(since).Truncate(time.Second))
+}
+
 // notes are about the answer itself.
 func (s *story) notes() []string {
 	var out []string
-	if !s.WrittenAt.IsZero() {
-		out = append(out, "no daemon was asked: this is what it wrote "+Ago(s.WrittenAt, s.now))
+	switch {
+	case s.Down:
+		out = append(out, "THE DAEMON DOES NOT RUN: this is what it wrote "+Ago(s.WrittenAt, s.now)+"; `systemctl start biz-deployer`")
+	case !s.WrittenAt.IsZero():
+		out = append(out, "only root may ask the daemon (use sudo): this is what it wrote "+Ago(s.WrittenAt, s.now))
 	}
 	for _, m := range s.Missing {
 		out = append(out, "not all is known: "+m)

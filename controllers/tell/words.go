@@ -130,19 +130,34 @@ func (s *story) before(t v1.Target) bool {
 // message is that of the report, as part of a sentence.
 func (s *story) message() string { return or(plain(s.st.Message), "of "+words(s.st.Reason)) }
 
-// plain is an error's text as part of a sentence: on one line, without the step that it came
-// from and the advice that it ends with, which are told elsewhere, and without a full stop.
+// Brief is what happened without the advice that such a message ends with, for a table.
+func Brief(message string) string { return plain(message) }
+
+// plain is an error's text as part of a sentence: on one line, without what was being done
+// and without the advice that it ends with, which are told elsewhere, without the technical
+// cause of what was explained already, and without a full stop.
 func plain(message string) string {
 	text := strings.Join(strings.Fields(message), " ")
 	text, _, _ = strings.Cut(text, "; look at `deployerctl logs ")
 	text, _, _ = strings.Cut(text, "; `deployerctl why ")
-	if step, rest, ok := strings.Cut(text, ": "); ok && isStep(step) {
+	for {
+		doing, rest, ok := strings.Cut(text, ": ")
+		if !ok || !isStep(doing) && !isGerund(doing) {
+			break
+		}
 		text = rest
 	}
+	text, _, _ = strings.Cut(text, ": unavailable: ")
 	return strings.TrimSuffix(text, ".")
 }
 
-// isStep: one lower-case word, as steps are called.
+// isGerund: "reading the route of web", as errors are wrapped.
+func isGerund(s string) bool {
+	first, _, _ := strings.Cut(s, " ")
+	return strings.HasSuffix(first, "ing") && isStep(first)
+}
+
+// isStep: one lower-case word, as steps are called; and bare sentinels.
 func isStep(s string) bool {
 	return s != "" && strings.IndexFunc(s, func(r rune) bool { return r < 'a' || r > 'z' }) < 0
 }

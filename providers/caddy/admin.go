@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -68,6 +69,38 @@ func newAdmin(endpoint string) (*admin, error) {
 func (a *admin) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	var d net.Dialer
 	return d.DialContext(ctx, a.network, a.address)
+}
+
+// keeping gives the same endpoint with a connection that is kept between requests; ended
+// is called whenever one ends, whoever ends it.
+func (a *admin) keeping(ended func()) *admin {
+	kept := *a
+	kept.client = &http.Client{
+		Transport: &http.Transport{
+			MaxIdleConnsPerHost: 1,
+			DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+				conn, err := a.dial(ctx, network, address)
+				if err != nil {
+					return nil, err
+				}
+				return &keptConn{Conn: conn, ended: ended}, nil
+			},
+		},
+		CheckRedirect: a.client.CheckRedirect,
+	}
+	return &kept
+}
+
+// keptConn tells of its end: the transport closes a connection that the other side closed.
+type keptConn struct {
+	net.Conn
+	once  sync.Once
+	ended func()
+}
+
+func (c *keptConn) Close() error {
+	c.once.Do(c.ended)
+	return c.Conn.Close()
 }
 
 // answer is what the admin API said.

@@ -82,7 +82,7 @@ func (c *Client) checkResume(ctx context.Context) Finding {
 	default:
 		f.Message = fmt.Sprintf("it runs without --resume (caddy %s): after a restart or a reload it has no route of ours until biz-deployer writes them again",
 			strings.Join(args, " "))
-		f.Remedy = "use caddy-api.service, or run: caddy run --resume"
+		f.Remedy = "`deployerctl install` brings a unit with it, or use caddy-api.service, or run: caddy run --resume"
 	}
 	return f
 }

@@ -71,6 +71,7 @@ func (s *caddyServer) hasServer(name string) bool {
 type counter struct {
 	address string
 	writes  atomic.Int64
+	reads   atomic.Int64
 	// before is called before every write is passed on, if set.
 	before atomic.Pointer[func()]
 	stop   func()
@@ -93,7 +94,9 @@ func countWrites(s *caddyServer) *counter {
 	Expect(err).NotTo(HaveOccurred())
 	c.address = l.Addr().String()
 	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodGet {
+		if r.Method == http.MethodGet {
+			c.reads.Add(1)
+		} else {
 			c.writes.Add(1)
 			if before := c.before.Load(); before != nil {
 				(*before)()

@@ -61,18 +61,32 @@ func (c *Client) fly(ctx context.Context, flight *reading, writes int) {
 	if r.flight == flight {
 		r.flight = nil
 	}
-	if flight.err == nil && r.writes == writes {
-		r.last, r.at = flight.snap, asked
-	}
 	r.mu.Unlock()
+	if flight.err == nil {
+		r.keep(flight.snap, asked, writes)
+	}
 	close(flight.done)
 }
 
-// readNow asks Caddy. The same etag means the same bytes, which are not parsed again.
-func (c *Client) readNow(ctx context.Context) (*snapshot, error) {
+// keep makes a reading the one that is shared, unless one of our writes has come since it
+// was asked for, or a newer one is there.
+func (r *reads) keep(snap *snapshot, asked time.Time, writes int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.writes == writes && !asked.Before(r.at) {
+		r.last, r.at = snap, asked
+	}
+}
+
+// readNow asks Caddy.
+func (c *Client) readNow(ctx context.Context) (*snapshot, error) { return c.readFrom(ctx, c.admin) }
+
+// readFrom asks Caddy over the connections of a. The same etag means the same bytes, which
+// are not parsed again.
+func (c *Client) readFrom(ctx context.Context, a *admin) (*snapshot, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.opts.ReadTimeout)
 	defer cancel()
-	etag, body, err := c.admin.get(ctx)
+	etag, body, err := a.get(ctx)
 	if err != nil {
 		return nil, c.explain(ctx, err)
 	}
@@ -84,7 +98,7 @@ func (c *Client) readNow(ctx context.Context) (*snapshot, error) {
 	}
 	snap, err := parseSnapshot(etag, body)
 	if err != nil {
-		return nil, c.admin.strange(err)
+		return nil, a.strange(err)
 	}
 	return snap, nil
 }

@@ -16,6 +16,7 @@ type Everything struct {
 	Secrets  func() SecretsHost
 	Routes   func() RoutesHost
 	Prober   func() ProberHost
+	Commands func() CommandHost
 	Ports    func() PortsHost
 	States   func() providers.States
 	History  func() providers.History
@@ -33,6 +34,7 @@ func Host(e Everything) bool {
 	Describe("providers.Secrets", func() { Secrets(e.Secrets) })
 	Describe("providers.Routes", func() { Routes(e.Routes) })
 	Describe("providers.Prober", func() { Prober(e.Prober) })
+	Describe("providers.Prober of health commands", func() { Commands(e.Commands) })
 	Describe("providers.Ports", func() { Ports(e.Ports) })
 	Describe("providers.States", func() { States(e.States) })
 	Describe("providers.History", func() { History(e.History) })

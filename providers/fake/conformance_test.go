@@ -24,6 +24,7 @@ var _ = conformance.Host(conformance.Everything{
 	Secrets:  secretsHost,
 	Routes:   routesHost,
 	Prober:   proberHost,
+	Commands: commandHost,
 	Ports:    portsHost,
 	States:   func() providers.States { return fake.New().Host().States },
 	History:  func() providers.History { return fake.New().Host().History },
@@ -167,6 +168,24 @@ func proberHost() conformance.ProberHost {
 		Displaced: func() providers.ProbeRequest {
 			w.Listeners[8080] = "nginx (pid 7)"
 			return running(fake.Program{})
+		},
+	}
+}
+
+func commandHost() conformance.CommandHost {
+	w := fake.New()
+	return conformance.CommandHost{
+		Probe: w.Host().Prober.Probe,
+		Running: func(ctx context.Context, slot v1.Slot, c conformance.HealthCommand) providers.ProbeRequest {
+			GinkgoHelper()
+			w.Programs[path(1)] = fake.Program{CheckStatus: c.Status, CheckHangs: c.Hangs}
+			prepare(w, 1, slot)
+			Expect(w.Host().Units.Start(ctx, "web", slot)).To(Succeed())
+			r := release(1)
+			return providers.ProbeRequest{
+				Service: "web", Slot: slot, Type: v1.HealthExec, Release: &r,
+				Health: v1.Health{Exec: v1.Command{"bin/check"}, Timeout: v1.Duration(v1.DefaultHealthTimeout)},
+			}
 		},
 	}
 }

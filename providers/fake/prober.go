@@ -2,6 +2,7 @@ package fake
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strconv"
 
@@ -40,10 +41,7 @@ func (w *World) probe(q providers.ProbeRequest) providers.ProbeResult {
 		}
 		return providers.ProbeResult{OK: true}
 	case v1.HealthExec:
-		if !running || !w.well(u) {
-			return unwell(q, "ExecFailed", "exit status 1")
-		}
-		return providers.ProbeResult{OK: true, Answer: "exit status 0"}
+		return w.check(u, q)
 	}
 	switch {
 	case !running || !w.listens(u) || u.process.port != q.Port:
@@ -63,6 +61,19 @@ func (w *World) probe(q providers.ProbeRequest) providers.ProbeResult {
 		return unwell(q, "WrongStatus", answer)
 	}
 	return providers.ProbeResult{OK: true, URL: url(q), Answer: answer}
+}
+
+// check runs the program's health command.
+func (w *World) check(u *Unit, q providers.ProbeRequest) providers.ProbeResult {
+	switch {
+	case u == nil || u.process == nil || u.process.program.CheckStatus == 0 && !w.well(u):
+		return unwell(q, "ExecFailed", "exit status 1")
+	case u.process.program.CheckHangs:
+		return unwell(q, "TimedOut", fmt.Sprintf("no exit within %s", q.Health.Timeout))
+	case u.process.program.CheckStatus != 0:
+		return unwell(q, "ExecFailed", fmt.Sprintf("exit status %d", u.process.program.CheckStatus))
+	}
+	return providers.ProbeResult{OK: true, Answer: "exit status 0"}
 }
 
 // wanted: the status that was asked for; with a path 2xx and 3xx; else all below 500.

@@ -29,6 +29,10 @@ type Program struct {
 	IgnoresPort bool
 	// Answer is the HTTP status that it answers with; 0 is 200.
 	Answer int
+	// CheckStatus is the exit status of its health command; 0 follows from how it is.
+	CheckStatus int
+	// CheckHangs: its health command never ends.
+	CheckHangs bool
 	// Log is written to the journal at each start.
 	Log []string
 }

@@ -26,17 +26,23 @@ const (
 	ReasonTimedOut          = "TimedOut"
 	ReasonWrongStatus       = "WrongStatus"
 	ReasonBadAnswer         = "BadAnswer"
+	// ReasonExecFailed is of a health command; ReasonTimedOut may be.
+	ReasonExecFailed = "ExecFailed"
 )
 
 // Options of a Prober. The zero value is right for a host.
 type Options struct {
 	// CgroupRoot is where the control groups are mounted; empty is /sys/fs/cgroup.
 	CgroupRoot string
+	// Command runs a release's health command as its service would, within the Health's
+	// timeout, and answers as Probe does. Nil where there is nothing to run it with.
+	Command func(ctx context.Context, r providers.ProbeRequest) (providers.ProbeResult, error)
 }
 
 // Prober asks over loopback. It keeps no connection and remembers nothing.
 type Prober struct {
 	cgroupRoot string
+	command    func(context.Context, providers.ProbeRequest) (providers.ProbeResult, error)
 }
 
 // New gives a Prober.
@@ -44,12 +50,12 @@ func New(o Options) *Prober {
 	if o.CgroupRoot == "" {
 		o.CgroupRoot = "/sys/fs/cgroup"
 	}
-	return &Prober{cgroupRoot: o.CgroupRoot}
+	return &Prober{cgroupRoot: o.CgroupRoot, command: o.Command}
 }
 
 // Probe asks once, within the Health's timeout. Notify and none are always well: the
 // caller asks about running units, and that a notify unit runs is systemd's word that it
-// is ready. A health command is not supported yet and is a Fault, ExecHealthUnsupported.
+// is ready.
 func (p *Prober) Probe(ctx context.Context, r providers.ProbeRequest) (providers.ProbeResult, error) {
 	switch r.Type {
 	case v1.HealthNotify:
@@ -59,11 +65,7 @@ func (p *Prober) Probe(ctx context.Context, r providers.ProbeRequest) (providers
 	case v1.HealthHTTP, v1.HealthTCP:
 		return p.ask(ctx, r)
 	case v1.HealthExec:
-		return providers.ProbeResult{}, &providers.Fault{
-			Reason: "ExecHealthUnsupported",
-			Message: fmt.Sprintf("health.exec of %s is not supported by this version of biz-deployer: "+
-				"use health.path, health.tcp or health.notify", r.Service),
-		}
+		return p.run(ctx, r)
 	}
 	return providers.ProbeResult{}, fmt.Errorf("probing %s: unknown health type %q", r.Service, r.Type)
 }
@@ -72,11 +74,7 @@ func (p *Prober) ask(ctx context.Context, r providers.ProbeRequest) (providers.P
 	if r.Port <= 0 || r.Port > 65535 {
 		return providers.ProbeResult{}, fmt.Errorf("probing %s: %d is not a port", r.Service, r.Port)
 	}
-	timeout := time.Duration(r.Health.Timeout)
-	if timeout <= 0 {
-		timeout = DefaultTimeout
-	}
-	asking, cancel := context.WithTimeout(ctx, timeout)
+	asking, cancel := context.WithTimeout(ctx, timeoutOf(r.Health))
 	defer cancel()
 	result, err := p.listener(r)
 	if err != nil {
@@ -93,6 +91,29 @@ func (p *Prober) ask(ctx context.Context, r providers.ProbeRequest) (providers.P
 		return providers.ProbeResult{}, fmt.Errorf("probing %s: %w", r.Service, ctx.Err())
 	}
 	return result, nil
+}
+
+// run asks the release's own command.
+func (p *Prober) run(ctx context.Context, r providers.ProbeRequest) (providers.ProbeResult, error) {
+	switch {
+	case p.command == nil:
+		return providers.ProbeResult{}, fmt.Errorf("probing %s: there is nothing to run health.exec with", r.Service)
+	case len(r.Health.Exec) == 0 || r.Release == nil:
+		return providers.ProbeResult{}, fmt.Errorf("probing %s: health.exec or its release is missing", r.Service)
+	}
+	r.Health.Timeout = v1.Duration(timeoutOf(r.Health))
+	result, err := p.command(ctx, r)
+	if err != nil {
+		return providers.ProbeResult{}, fmt.Errorf("probing %s: %w", r.Service, err)
+	}
+	return result, nil
+}
+
+func timeoutOf(h v1.Health) time.Duration {
+	if h.Timeout > 0 {
+		return time.Duration(h.Timeout)
+	}
+	return DefaultTimeout
 }
 
 func target(r providers.ProbeRequest) string {

@@ -181,6 +181,50 @@ var _ = Describe("a probe", func() {
 		})
 	})
 
+	Describe("runs a health command", func() {
+		var asked providers.ProbeRequest
+		var answer providers.ProbeResult
+		var trouble error
+		var p *probe.Prober
+		r := providers.ProbeRequest{
+			Service: "web", Slot: v1.Primary, Type: v1.HealthExec, Release: &v1.Release{},
+			Health: v1.Health{Exec: v1.Command{"bin/check"}},
+		}
+		BeforeEach(func() {
+			trouble = nil
+			p = probe.New(probe.Options{Command: func(_ context.Context, r providers.ProbeRequest) (providers.ProbeResult, error) {
+				asked = r
+				return answer, trouble
+			}})
+		})
+
+		It("within its timeout, or the usual one, and passes on what it says", func(ctx SpecContext) {
+			answer = providers.ProbeResult{Reason: probe.ReasonExecFailed, Answer: "exit status 3"}
+			for timeout, want := range map[time.Duration]time.Duration{0: probe.DefaultTimeout, time.Second: time.Second} {
+				r.Health.Timeout = v1.Duration(timeout)
+				Expect(p.Probe(ctx, r)).To(Equal(answer))
+				Expect(asked.Health.Exec).To(Equal(v1.Command{"bin/check"}))
+				Expect(time.Duration(asked.Health.Timeout)).To(Equal(want))
+			}
+		})
+
+		It("and says nothing of the instance when the host cannot, or when it is not known what to run", func(ctx SpecContext) {
+			trouble = providers.ErrUnavailable
+			_, err := p.Probe(ctx, r)
+			Expect(err).To(MatchError(providers.ErrUnavailable))
+			trouble = nil
+			for _, change := range []func(*providers.ProbeRequest){
+				func(r *providers.ProbeRequest) { r.Release = nil },
+				func(r *providers.ProbeRequest) { r.Health.Exec = nil },
+			} {
+				incomplete := r
+				change(&incomplete)
+				_, err := p.Probe(ctx, incomplete)
+				Expect(err).To(MatchError(ContainSubstring("is missing")))
+			}
+		})
+	})
+
 	Describe("cannot be put", func() {
 		DescribeTable("and is an error, not an unwell instance",
 			func(ctx SpecContext, change func(*providers.ProbeRequest), says string) {
@@ -189,17 +233,10 @@ var _ = Describe("a probe", func() {
 				_, err := s.prober.Probe(ctx, r)
 				Expect(err).To(MatchError(ContainSubstring(says)))
 			},
-			Entry("a health command", func(r *providers.ProbeRequest) { r.Type = v1.HealthExec }, "use health.path, health.tcp or health.notify"),
+			Entry("a health command, and nothing to run it with", func(r *providers.ProbeRequest) { r.Type = v1.HealthExec }, "nothing to run health.exec with"),
 			Entry("an unknown type", func(r *providers.ProbeRequest) { r.Type = "smoke" }, `unknown health type "smoke"`),
 			Entry("no port", func(r *providers.ProbeRequest) { r.Port = 0 }, "0 is not a port"),
 		)
-
-		It("says by a reason that health commands come later", func(ctx SpecContext) {
-			r := ask(1)
-			r.Type = v1.HealthExec
-			_, err := s.prober.Probe(ctx, r)
-			Expect(providers.ReasonOf(err)).To(Equal("ExecHealthUnsupported"))
-		})
 
 		It("when the caller gives up", func(ctx SpecContext) {
 			asked := make(chan struct{})

@@ -22,7 +22,7 @@ var _ = Describe("the leftovers of the release directories", func() {
 		paths = providers.Paths{StateDir: GinkgoT().TempDir()}
 		d = releases.New(releases.Options{Paths: paths})
 	})
-	make := func(parts ...string) string {
+	leave := func(parts ...string) string {
 		GinkgoHelper()
 		path := filepath.Join(parts...)
 		Expect(os.MkdirAll(filepath.Dir(path), 0o755)).To(Succeed())
@@ -34,7 +34,7 @@ var _ = Describe("the leftovers of the release directories", func() {
 		conformance.Leftovers(func() conformance.LeftoversHost {
 			return conformance.LeftoversHost{
 				Leftovers: d,
-				Leave:     func(service string) string { return make(paths.Upstreams(), ".tmp-"+service) },
+				Leave:     func(service string) string { return leave(paths.Upstreams(), ".tmp-"+service) },
 			}
 		})
 	})
@@ -44,7 +44,7 @@ var _ = Describe("the leftovers of the release directories", func() {
 			return conformance.LeftoversHost{
 				Leftovers: d,
 				Leave: func(service string) string {
-					return filepath.Dir(make(paths.Releases(), service, ".tmp-1abc-none", "secrets"))
+					return filepath.Dir(leave(paths.Releases(), service, ".tmp-1abc-none", "secrets"))
 				},
 			}
 		})
@@ -55,7 +55,7 @@ var _ = Describe("the leftovers of the release directories", func() {
 			return conformance.LeftoversHost{
 				Leftovers: d,
 				Leave: func(service string) string {
-					return filepath.Dir(make(paths.Releases(), service, "1abc-none", "secrets"))
+					return filepath.Dir(leave(paths.Releases(), service, "1abc-none", "secrets"))
 				},
 			}
 		})
@@ -66,10 +66,10 @@ var _ = Describe("the leftovers of the release directories", func() {
 		Expect(d.Stage(ctx, one)).To(Succeed())
 		Expect(d.Point(ctx, "web", v1.Primary, one.Instance.String())).To(Succeed())
 		Expect(d.Shift(ctx, "web", 8080)).To(Succeed())
-		make(paths.Releases(), "web", "notes.txt")
-		make(paths.Releases(), "web", "file")
-		make(paths.Releases(), ".tmp-file")
-		make(paths.Upstreams(), ".hidden")
+		leave(paths.Releases(), "web", "notes.txt")
+		leave(paths.Releases(), "web", "file")
+		leave(paths.Releases(), ".tmp-file")
+		leave(paths.Upstreams(), ".hidden")
 		Expect(d.Leftovers(ctx)).To(BeEmpty())
 	})
 
@@ -89,7 +89,7 @@ var _ = Describe("the leftovers of the release directories", func() {
 		Expect(d.Clear(ctx, left[0])).To(MatchError(providers.ErrConflict))
 		Expect(dir).To(BeADirectory())
 
-		foreign := make(paths.StateDir, "other", ".tmp-web")
+		foreign := leave(paths.StateDir, "other", ".tmp-web")
 		for _, path := range []string{foreign, filepath.Join(paths.Releases(), "web", "..", "..", "other", ".tmp-web"), dir} {
 			Expect(d.Clear(ctx, providers.Leftover{Service: "web", Path: path})).NotTo(Succeed())
 		}

@@ -26,16 +26,13 @@ const (
 	lineSuffix     = ".jsonl"
 )
 
-const (
-	// KeptDeployments of each service; up to twice as many lines lie in its file.
-	KeptDeployments = 50
-	// keptHistories are about how many services keep theirs, those that are gone included:
-	// a host for previews sees many names.
-	keptHistories = 2000
-)
+// KeptDeployments of each service; up to twice as many lines lie in its file.
+const KeptDeployments = 50
 
 // history is what this process knows of the files.
 type history struct {
+	// kept is about how many services keep theirs.
+	kept int
 	// lines of each file that it has written.
 	lines map[string]int
 	// untilLook counts down to the next look at how many there are.
@@ -113,9 +110,9 @@ func (f *Files) forgetOldHistories() error {
 	if f.history.untilLook--; f.history.untilLook > 0 {
 		return nil
 	}
-	f.history.untilLook = keptHistories / 8
+	f.history.untilLook = f.history.kept / 8
 	entries, err := fs.ReadDir(f.root.FS(), dirDeployments)
-	if err != nil || len(entries) <= keptHistories {
+	if err != nil || len(entries) <= f.history.kept {
 		return err
 	}
 	age := func(e fs.DirEntry) int64 {
@@ -126,7 +123,7 @@ func (f *Files) forgetOldHistories() error {
 		return info.ModTime().UnixNano()
 	}
 	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return cmp.Compare(age(a), age(b)) })
-	for _, e := range entries[:len(entries)-keptHistories] {
+	for _, e := range entries[:len(entries)-f.history.kept] {
 		if err := f.root.RemoveAll(path.Join(dirDeployments, e.Name())); err != nil {
 			return err
 		}

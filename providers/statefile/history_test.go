@@ -77,9 +77,11 @@ var _ = Describe("the deployments on disk", func() {
 	})
 
 	It("forget the names that were deployed longest ago, where there are very many", func(ctx SpecContext) {
-		dir = memoryDir()
-		f = open(dir)
-		const most, more = 2000, 300
+		const most, more = 40, 20
+		Expect(f.Close()).To(Succeed())
+		f, err := statefile.Open(statefile.Options{Paths: providers.Paths{StateDir: dir}, Histories: most})
+		Expect(err).NotTo(HaveOccurred())
+		DeferCleanup(f.Close)
 		for n := range most + more {
 			name := fmt.Sprintf("preview-%d", n)
 			Expect(f.SaveDeployment(ctx, deployed(name, n))).To(Succeed())

@@ -33,6 +33,7 @@ const (
 const (
 	DefaultEventsPerService = 50
 	DefaultEvents           = 2000
+	DefaultHistories        = 2000
 )
 
 // Options say where, when and how much.
@@ -42,6 +43,9 @@ type Options struct {
 	Now func() time.Time
 	// EventsPerService and Events are kept; up to twice as many lie in the file.
 	EventsPerService, Events int
+	// Histories is about how many services keep their deployments, those that are gone
+	// included: a host for previews sees many names.
+	Histories int
 }
 
 // Files is providers.States, History and Holds of the one daemon of a host.
@@ -77,6 +81,9 @@ func Open(o Options) (*Files, error) {
 	if o.Events == 0 {
 		o.Events = DefaultEvents
 	}
+	if o.Histories == 0 {
+		o.Histories = DefaultHistories
+	}
 	dir := o.Paths.StateDir
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("making the state directory: %w", err)
@@ -89,7 +96,7 @@ func Open(o Options) (*Files, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("opening the state directory: %w", err), lock.Close())
 	}
-	f := &Files{Reader: Reader{dir: dir}, now: o.Now, root: root, lock: lock, history: history{lines: map[string]int{}}}
+	f := &Files{Reader: Reader{dir: dir}, now: o.Now, root: root, lock: lock, history: history{kept: o.Histories, lines: map[string]int{}}}
 	f.events = eventFile{perService: o.EventsPerService, total: o.Events}
 	return f, nil
 }

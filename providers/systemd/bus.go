@@ -1,9 +1,11 @@
 package systemd
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strconv"
 	"strings"
 	"time"
@@ -13,7 +15,7 @@ import (
 )
 
 // privateSocket is PID 1's own, root only; it is there without dbus-daemon.
-const privateSocket = "unix:path=/run/systemd/private"
+const privateSocket = "/run/systemd/private"
 
 // Row is one line of systemd's listing of loaded units.
 type Row = sdbus.UnitStatus
@@ -30,10 +32,16 @@ type Bus interface {
 	// buffered: the bus delivers nothing else while it waits.
 	Restart(ctx context.Context, unit string, result chan<- string) (job int, err error)
 	Stop(ctx context.Context, unit string, result chan<- string) (job int, err error)
+	// StartTransient makes a unit that lives as long as its job and its process, and starts
+	// it, as Restart does; one that failed stays until it is reset.
+	StartTransient(ctx context.Context, unit string, properties []Property, result chan<- string) (job int, err error)
 	ResetFailed(ctx context.Context, unit string) error
 	Reload(ctx context.Context) error
 	// Connected is false for good once the connection died, also by a daemon-reexec.
 	Connected() bool
+	// Signals gives all that systemd says by itself until ctx ends. The channel is closed
+	// when the connection ends.
+	Signals(ctx context.Context) <-chan *dbus.Signal
 	Close()
 }
 
@@ -46,8 +54,8 @@ type HostInfo struct {
 // privateBus is the real Bus.
 type privateBus struct {
 	conn *sdbus.Conn
-	// raw is the connection that calls go through, for the listing: go-systemd decodes
-	// it row by row through reflection twice.
+	// raw is the connection, for signals, and for the listing: go-systemd decodes it row by
+	// row through reflection twice.
 	raw *dbus.Conn
 	end context.CancelFunc
 }
@@ -83,20 +91,53 @@ func DialPrivate(ctx context.Context) (Bus, error) {
 	}
 }
 
-// dial makes one of the two connections that go-systemd wants; calls go through the first.
+// dial gives go-systemd one connection for the two that it wants, one for calls and one
+// for signals: on the private socket every connection hears every signal.
 func (b *privateBus) dial(life context.Context) (*dbus.Conn, error) {
-	conn, err := dbus.Dial(privateSocket, dbus.WithContext(life))
+	if b.raw != nil {
+		return b.raw, nil
+	}
+	conn, err := connect(life)
+	b.raw = conn
+	return conn, err
+}
+
+// connect lasts until life ends, or until systemd ends it.
+func connect(life context.Context) (*dbus.Conn, error) {
+	var d net.Dialer
+	socket, err := d.DialContext(life, "unix", privateSocket)
 	if err != nil {
 		return nil, err
+	}
+	conn, err := dbus.NewConn(buffered{socket, bufio.NewReader(socket)}, dbus.WithContext(life))
+	if err != nil {
+		return nil, errors.Join(err, socket.Close())
 	}
 	if err := conn.Auth([]dbus.Auth{dbus.AuthExternal("0")}); err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
-	if b.raw == nil {
-		b.raw = conn
-	}
 	return conn, nil
 }
+
+// buffered reads many messages at once: a daemon-reload makes hundreds of them, and godbus
+// would ask the kernel several times for each.
+type buffered struct {
+	net.Conn
+	in *bufio.Reader
+}
+
+func (b buffered) Read(p []byte) (int, error) { return b.in.Read(p) }
+
+func (b *privateBus) Signals(ctx context.Context) <-chan *dbus.Signal {
+	signals := make(chan *dbus.Signal, signalsBuffer)
+	b.raw.Signal(signals)
+	context.AfterFunc(ctx, func() { b.raw.RemoveSignal(signals) })
+	return signals
+}
+
+// signalsBuffer holds what systemd says in a daemon-reload of a large host: godbus gives
+// what does not fit later, and in any order.
+const signalsBuffer = 1024
 
 func (b *privateBus) Connected() bool { return b.conn.Connected() }
 
@@ -165,6 +206,10 @@ func (b *privateBus) Restart(ctx context.Context, unit string, result chan<- str
 
 func (b *privateBus) Stop(ctx context.Context, unit string, result chan<- string) (int, error) {
 	return b.conn.StopUnitContext(ctx, unit, "replace", result)
+}
+
+func (b *privateBus) StartTransient(ctx context.Context, unit string, properties []Property, result chan<- string) (int, error) {
+	return b.conn.StartTransientUnitContext(ctx, unit, "replace", properties, result)
 }
 
 func (b *privateBus) ResetFailed(ctx context.Context, unit string) error {

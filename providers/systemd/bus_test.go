@@ -33,11 +33,16 @@ type scriptedBus struct {
 	calls      map[string]int
 	// fail makes the calls of a name fail, as often as the number says.
 	fail map[string]failure
+	// transient are the properties of the last transient unit.
+	transient []systemd.Property
 	// result is sent for a job; empty: never.
 	result string
 	// drops is a directive that this systemd does not understand.
 	drops string
 	dead  bool
+	// signals is what Signals gives; heard gets an entry when it is asked for.
+	signals chan *dbus.Signal
+	heard   chan struct{}
 }
 
 type failure struct {
@@ -49,6 +54,7 @@ func newScriptedBus(dir string) *scriptedBus {
 	return &scriptedBus{
 		dir: dir, loaded: map[string]string{}, rows: map[string]systemd.Row{},
 		props: map[string]map[string]any{}, calls: map[string]int{}, fail: map[string]failure{}, result: "done",
+		signals: make(chan *dbus.Signal), heard: make(chan struct{}, 1),
 	}
 }
 
@@ -76,6 +82,22 @@ func (b *scriptedBus) setRow(unit, active, sub string, job uint32) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.rows[unit] = systemd.Row{Name: unit, LoadState: "loaded", ActiveState: active, SubState: sub, JobId: job}
+}
+
+func (b *scriptedBus) Signals(context.Context) <-chan *dbus.Signal {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.heard <- struct{}{}
+	return b.signals
+}
+
+// hangUp ends the connection, as a daemon-reexec does.
+func (b *scriptedBus) hangUp() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.dead = true
+	close(b.signals)
+	b.signals = make(chan *dbus.Signal)
 }
 
 func (b *scriptedBus) Host(context.Context) (systemd.HostInfo, error) {
@@ -169,6 +191,13 @@ func (b *scriptedBus) Stop(_ context.Context, unit string, heard chan<- string) 
 	return b.job("Stop", unit, heard)
 }
 
+func (b *scriptedBus) StartTransient(_ context.Context, unit string, properties []systemd.Property, heard chan<- string) (int, error) {
+	b.mu.Lock()
+	b.transient = properties
+	b.mu.Unlock()
+	return b.job("StartTransient", unit, heard)
+}
+
 func (b *scriptedBus) ResetFailed(context.Context, string) error { return b.called("ResetFailed") }
 
 func (b *scriptedBus) Reload(context.Context) error {
@@ -199,6 +228,8 @@ type scripted struct {
 	paths   providers.Paths
 	dials   int
 	now     time.Time
+	// refuse makes that many connections fail.
+	refuse int
 }
 
 func newScripted() *scripted {
@@ -216,6 +247,10 @@ func newScripted() *scripted {
 		Now: func() time.Time { return s.now },
 		Dial: func(context.Context) (systemd.Bus, error) {
 			s.dials++
+			if s.refuse > 0 {
+				s.refuse--
+				return nil, errDBus
+			}
 			s.bus.mu.Lock()
 			defer s.bus.mu.Unlock()
 			s.bus.dead = false

@@ -187,6 +187,15 @@ func (d *disk) wanted(unit string) string { return filepath.Join(d.wants(), unit
 
 const wantsDir = "multi-user.target.wants"
 
+// HandDirs are the directories to which people and systemctl write units, links and
+// drop-ins; what enables a unit is among them.
+func HandDirs(p providers.Paths) []string {
+	return []string{
+		p.UnitDir, filepath.Join(p.UnitDir, wantsDir),
+		"/etc/systemd/system", "/etc/systemd/system.control", "/run/systemd/system", "/run/systemd/system.control",
+	}
+}
+
 // byHand reports whether people and `systemctl edit` write to a directory: what is below
 // /usr comes with packages, generators and transient units have others as masters.
 func (d *disk) byHand(dir string) bool {

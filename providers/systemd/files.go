@@ -47,8 +47,10 @@ func (m *Manager) look(ctx context.Context, l *listing, unit string) (files, err
 	if err != nil || f.owner != nobody {
 		return f, err
 	}
+	// What is left of a unit that has neither a file nor a process is only its name, which
+	// somebody else waits for, or the memory of how it failed.
 	row, loaded := l.rows[unit]
-	if !loaded || row.LoadState == "not-found" && row.ActiveState == "inactive" {
+	if !loaded || row.LoadState == "not-found" && stopped(row) {
 		return f, nil
 	}
 	f.found = true

@@ -33,7 +33,7 @@ func (m *Manager) Install(ctx context.Context, spec providers.UnitSpec) error {
 	}
 	wrote, err := m.write(ctx, u, f, spec.Slot)
 	if err == nil && !wrote && m.isLoaded(ctx, u) {
-		m.relist() // its enablement may have been written
+		m.Relist() // its enablement may have been written
 		return nil
 	}
 	if err == nil {

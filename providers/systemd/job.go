@@ -19,6 +19,8 @@ const (
 	// the job goes on and we do not wait for it.
 	jobUnheard = "unheard"
 	jobPending = "pending"
+	// jobVanished: the job goes on, and will never come to a good end.
+	jobVanished = "vanished"
 )
 
 // lookAgain is how often a job that was not heard of is looked for: the connection that
@@ -52,14 +54,31 @@ func (m *Manager) start(ctx context.Context, unit string) error {
 	if err := m.resetFailed(ctx, unit); err != nil {
 		return err
 	}
-	result, err := m.job(ctx, unit, Bus.Restart, m.notReadyYet)
-	if err != nil {
+	result, err := m.job(ctx, unit, Bus.Restart, m.leaveStart)
+	switch {
+	case err != nil:
 		return refusal(unit, err)
-	}
-	if result == jobDone || result == jobPending {
+	case result == jobDone, result == jobPending:
 		return nil
+	case result == jobVanished:
+		return &providers.Fault{
+			Reason:  "UnitVanished",
+			Message: fmt.Sprintf("somebody removed or masked %s while it was started; it is installed and started anew", unit),
+			Err:     providers.ErrConflict,
+		}
 	}
 	return m.judgeStart(ctx, unit, result)
+}
+
+// leaveStart says why a start is not waited for any longer; empty while it is.
+func (m *Manager) leaveStart(ctx context.Context, row Row) string {
+	switch {
+	case vanished(row):
+		return jobVanished
+	case m.notReadyYet(ctx, row):
+		return jobPending
+	}
+	return ""
 }
 
 // notReadyYet reports whether a unit of Type=notify has its process and waits for its word.
@@ -71,8 +90,12 @@ func (m *Manager) notReadyYet(ctx context.Context, row Row) bool {
 	return err == nil && strings.HasPrefix(p.text("Type"), "notify")
 }
 
+// vanished: without its text systemd forgets what it waits for, and waits until the start
+// has taken too long. That would look like the release's own fault.
+func vanished(r Row) bool { return r.LoadState == "not-found" || r.LoadState == "masked" }
+
 // wholeJob is for jobs that are waited for to their end.
-func wholeJob(context.Context, Row) bool { return false }
+func wholeJob(context.Context, Row) string { return "" }
 
 // Stop stops the slot and waits until its processes are gone, killed after stopTimeout.
 func (m *Manager) Stop(ctx context.Context, service string, slot v1.Slot) error {
@@ -120,10 +143,9 @@ func (m *Manager) resetFailed(ctx context.Context, unit string) error {
 	return unavailable("clearing the failures of "+unit, err)
 }
 
-// job enqueues a job and waits for its result, or until the unit is such that leave says
-// to go. It never enqueues twice: when the result is not heard, the state of the unit
-// stands for it.
-func (m *Manager) job(ctx context.Context, unit string, begin enqueue, leave func(context.Context, Row) bool) (string, error) {
+// job enqueues a job and waits for its result, or until leave gives one of its own. It
+// never enqueues twice: when the result is not heard, the state of the unit stands for it.
+func (m *Manager) job(ctx context.Context, unit string, begin enqueue, leave func(context.Context, Row) string) (string, error) {
 	bus, err := m.conn.get(ctx)
 	if err != nil {
 		return "", unavailable("connecting to systemd", err)
@@ -155,8 +177,8 @@ func (m *Manager) job(ctx context.Context, unit string, begin enqueue, leave fun
 		if result, ended := unheard(row, id, heard); ended {
 			return result, nil
 		}
-		if leave(ctx, row) {
-			return jobPending, nil
+		if result := leave(ctx, row); result != "" {
+			return result, nil
 		}
 	}
 }

@@ -55,7 +55,7 @@ func (m *Manager) Clear(_ context.Context, l providers.Leftover) error {
 	if !ok {
 		return nil // whole by now
 	}
-	defer m.relist()
+	defer m.Relist()
 	if err := removeFile(l.Path); err != nil {
 		return fmt.Errorf("clearing %s: %w", l.Path, err)
 	}

@@ -66,11 +66,22 @@ func (m *Manager) list(ctx context.Context) (*listing, error) {
 	return l, nil
 }
 
-// relist makes the next look read the directories again; what is loaded stays known.
-func (m *Manager) relist() {
+// Relist makes the next look read states and directories again; what is loaded stays
+// known. Whoever saw a change calls it before he asks for a look: a listing is shared for
+// a while, and may be older than the change.
+func (m *Manager) Relist() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.listing = nil
+}
+
+// forget makes the next look at every unit a new one.
+func (m *Manager) forget() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.listing = nil
+	m.epoch++
+	clear(m.details)
 }
 
 // changed forgets what is known of a unit, after we did something to it.

@@ -128,6 +128,19 @@ var _ = Describe("observing", func() {
 		Expect(s.bus.count("Properties")).To(Equal(details+1), "one row changed")
 	})
 
+	It("takes what is left of a failed unit without a file for nobody's", func(ctx SpecContext) {
+		s := newScripted()
+		for _, active := range []string{"failed", "inactive"} {
+			s.bus.rows["web0.service"] = systemd.Row{Name: "web0.service", LoadState: "not-found", ActiveState: active, SubState: "failed"}
+			s.later()
+			facts, err := s.manager.Observe(ctx, s.spec(0))
+			Expect(err).NotTo(HaveOccurred())
+			Expect(facts.Found).To(BeFalse())
+			Expect(facts.Differs).To(ContainElement("unit file missing"))
+		}
+		Expect(s.manager.Install(ctx, s.spec(0))).To(Succeed())
+	})
+
 	It("sees a process that was replaced between two listings", func(ctx SpecContext) {
 		s := newScripted()
 		s.installed(ctx, 1)
@@ -250,6 +263,19 @@ var _ = Describe("a start", func() {
 		Expect(s.manager.Start(short, "web0", v1.Primary)).To(MatchError(providers.ErrUnavailable))
 		Expect(short.Err()).To(HaveOccurred())
 	})
+
+	DescribeTable("does not wait for a unit that somebody takes away meanwhile, nor blames the release", func(ctx SpecContext, load string) {
+		s.bus.result = ""
+		s.bus.rows["web0.service"] = systemd.Row{Name: "web0.service", LoadState: load, ActiveState: "activating", SubState: "start", JobId: 42}
+		began := time.Now()
+		f := start(ctx)
+		Expect(f.Reason).To(Equal("UnitVanished"))
+		Expect(f.Own).To(BeFalse())
+		Expect(time.Since(began)).To(BeNumerically("<", 5*time.Second))
+	},
+		Entry("removed", "not-found"),
+		Entry("masked", "masked"),
+	)
 
 	It("is not repeated when the question itself got lost", func(ctx SpecContext) {
 		s.bus.fail["Restart"] = failure{dbus.ErrClosed, 1}

@@ -25,10 +25,50 @@ const (
 	readyVariable   = "TEST_READY_AFTER"
 )
 
+// checkWord as the first argument makes the program a health command: the second one is its
+// exit status, KILL, sleep or hang (which no SIGTERM ends), and it prints what it was given.
+const checkWord = "check"
+
+// checkSaw is what a health command was given.
+type checkSaw struct {
+	conformance.UnitsProcess
+	UID int
+}
+
+func check(args []string) int {
+	saw := checkSaw{UnitsProcess: conformance.UnitsProcess{Args: args, Env: map[string]string{}}, UID: os.Getuid()}
+	for _, e := range os.Environ() {
+		name, value, _ := strings.Cut(e, "=")
+		saw.Env[name] = value
+	}
+	data, err := json.Marshal(saw)
+	if err != nil {
+		return 90
+	}
+	fmt.Printf("%s\n", data)
+	switch args[0] {
+	case "hang":
+		signal.Ignore(syscall.SIGTERM)
+		select {}
+	case "sleep":
+		select {}
+	case "KILL":
+		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	}
+	status, err := strconv.Atoi(args[0])
+	if err != nil {
+		return 91
+	}
+	return status
+}
+
 // sawFile is where the program writes what it was given, below its runtime directory.
 const sawFile = "saw.json"
 
 func program() int {
+	if len(os.Args) > 1 && os.Args[1] == checkWord {
+		return check(os.Args[2:])
+	}
 	if line := os.Getenv(sayVariable); line != "" {
 		times, _ := strconv.Atoi(os.Getenv(timesVariable))
 		fmt.Print(strings.Repeat(line+"\n", max(times, 1)))

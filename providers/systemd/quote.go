@@ -86,17 +86,17 @@ func shorten(s string) string {
 	return s[:enough] + "…"
 }
 
-// programPath puts a relative command below the closure; nothing climbs out of it.
-func programPath(root, command string) (string, error) {
+// programPath puts a relative command of that field below the closure; nothing climbs out of it.
+func programPath(field, root, command string) (string, error) {
 	switch {
 	case strings.ContainsAny(command, "\"'\\\x7f") || strings.ContainsFunc(command, func(r rune) bool { return r < ' ' }):
-		return "", fmt.Errorf("exec.command: systemd takes no program of the name %q", shorten(command))
+		return "", fmt.Errorf("%s: systemd takes no program of the name %q", field, shorten(command))
 	case filepath.IsAbs(command) && filepath.Clean(command) == command && command != "/":
 		return command, nil
 	case !filepath.IsAbs(command) && filepath.IsLocal(command) && filepath.Clean(command) != ".":
 		return filepath.Join(root, command), nil
 	}
-	return "", fmt.Errorf("exec.command: %q is not a path below the store path", shorten(command))
+	return "", fmt.Errorf("%s: %q is not a path below the store path", field, shorten(command))
 }
 
 func quoteWords(words []string) (string, error) {

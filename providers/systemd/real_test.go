@@ -1,11 +1,13 @@
 package systemd_test
 
 import (
+	"context"
 	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -91,6 +93,30 @@ var _ = Describe("on a real systemd, beyond the contract", Label("host"), func()
 		}, "StartRefused", false),
 		Entry("a required unit that is not there", func() { r.Systemd.Requires = []string{"nosuch.service"} }, "JobRefused", false),
 	)
+
+	It("does not wait for a start that somebody removes the unit of, and installs it anew", func(ctx SpecContext) {
+		r.HealthType = v1.HealthNotify // which the program never sends
+		h.stage(ctx, s.Slot, providers.StageRequest{Instance: instance, Release: r})
+		Expect(h.manager.Install(ctx, s)).To(Succeed())
+		failed := make(chan error, 1)
+		go func() { failed <- h.manager.Start(context.Background(), "web", v1.Primary) }()
+		state := func() string { return systemctl("show", "-P", "SubState", "web.service") }
+		Eventually(state).Should(Equal("start"))
+		for _, path := range []string{h.paths.Services(), h.paths.UnitDir, h.paths.UnitDir + "/multi-user.target.wants"} {
+			Expect(os.Remove(filepath.Join(path, "web.service"))).To(Succeed())
+		}
+		systemctl("daemon-reload")
+		var err error
+		Eventually(failed).WithTimeout(20 * time.Second).Should(Receive(&err))
+		Expect(providers.ReasonOf(err)).To(Equal("UnitVanished"), "%v", err)
+
+		r.HealthType = ""
+		Expect(run(ctx)).To(Succeed())
+		Eventually(func() (bool, error) {
+			facts, err := h.manager.Observe(ctx, s)
+			return facts.Running() && facts.Current, err
+		}).Should(BeTrue())
+	})
 
 	It("gives secrets to the process and to nobody else", func(ctx SpecContext) {
 		r.EnvFile = "/var/lib/biz-secrets/web.env"

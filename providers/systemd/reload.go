@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"deployer/providers"
@@ -25,6 +26,8 @@ const (
 // one that began after its call, so that it saw the caller's files.
 type reloader struct {
 	run func(context.Context) error
+	// running: one of our reloads is under way.
+	running atomic.Bool
 
 	mu   sync.Mutex
 	next *sharedReload // not begun
@@ -70,7 +73,9 @@ func (r *reloader) loop(ctx context.Context) {
 			return
 		}
 		r.mu.Unlock()
+		r.running.Store(true)
 		current.err = r.run(ctx)
+		r.running.Store(false)
 		close(current.done)
 	}
 }

@@ -175,7 +175,7 @@ func (r *renderer) command() ([]directive, error) {
 	if len(r.release.Exec.Command) == 0 {
 		return nil, fmt.Errorf("exec.command is empty")
 	}
-	path, err := programPath(r.pointer("root"), words[0])
+	path, err := programPath("exec.command", r.pointer("root"), words[0])
 	if err != nil {
 		return nil, err
 	}
@@ -215,40 +215,6 @@ func (r *renderer) environment() ([]directive, error) {
 		out = append(out, directive{"EnvironmentFile", portFile(r.o.Paths, r.unit.Name)})
 	}
 	return append(out, directive{"LoadCredential", credential + ":" + r.pointer("revision")}), nil
-}
-
-// identity: both slots run as the same user, else the standby would take the state
-// directory away from the slot that serves.
-func (r *renderer) identity() ([]directive, error) {
-	user, err := plainValue(r.release.UserName())
-	if err != nil {
-		return nil, fmt.Errorf("exec.user: %w", err)
-	}
-	out := []directive{{"User", user}}
-	if g := r.release.Exec.Group; g != "" {
-		group, err := plainValue(g)
-		if err != nil {
-			return nil, fmt.Errorf("exec.group: %w", err)
-		}
-		out = append(out, directive{"Group", group})
-	}
-	if d := r.release.Hardening.DynamicUser; d != nil {
-		out = append(out, directive{"DynamicUser", yesNo(*d)})
-	}
-	// Not the bare name: /run/user or /run/systemd would change their owner.
-	run := "biz-" + r.spec.Service
-	if r.spec.Slot == v1.Standby {
-		run += "-standby"
-	}
-	out = append(out, directive{"RuntimeDirectory", run})
-	if s := r.release.StateDirectory; s != "" {
-		state, err := plainValue(s)
-		if err != nil || !filepath.IsLocal(s) || strings.Contains(s, ":") {
-			return nil, fmt.Errorf("stateDirectory: %q is not the name of a directory", s)
-		}
-		out = append(out, directive{"StateDirectory", state})
-	}
-	return append(out, directive{"SyslogIdentifier", r.spec.Service}), nil
 }
 
 func (r *renderer) lifetime() ([]directive, error) {

@@ -101,7 +101,7 @@ func (h *Handle) open(ctx context.Context, paths providers.Paths) (err error) {
 	}); err != nil {
 		return err
 	}
-	if h.Systemd, err = systemd.New(systemd.Options{Paths: paths, CredentialsDir: credentialsDir()}); err != nil {
+	if h.Systemd, err = systemd.New(systemd.Options{Paths: paths, CredentialsDir: credentialsDir(), Fallback: bootCommand()}); err != nil {
 		return err
 	}
 	if h.Caddy, err = caddy.New(caddy.Options{Admin: c.Caddy.Admin, Server: c.Caddy.Server, Paths: paths}); err != nil {
@@ -110,7 +110,7 @@ func (h *Handle) open(ctx context.Context, paths providers.Paths) (err error) {
 	directory := releases.New(releases.Options{Paths: paths})
 	h.Closures, h.Units, h.Routes, h.Releases = h.Nix, h.Systemd, h.Caddy, directory
 	h.Leftovers = []providers.Leftovers{h.Nix, h.Systemd, directory}
-	h.Secrets, h.Prober = secrets.New(paths), probe.New(probe.Options{})
+	h.Secrets, h.Prober = secrets.New(paths), probe.New(probe.Options{Command: h.Systemd.Check})
 	h.Ports = probe.NewPorts(probe.PortsOptions{})
 	return nil
 }
@@ -136,6 +136,16 @@ func credentialsDir() string {
 		return bound
 	}
 	return "/run/credentials"
+}
+
+// bootCommand is what a standby runs as it ends. On NixOS the program is where the system
+// in force has it, which stays the same from one version to the next.
+func bootCommand() []string {
+	const onNixOS = "/run/current-system/sw/bin/biz-deployer"
+	if _, err := os.Stat(onNixOS); err == nil {
+		return []string{onNixOS, "boot"}
+	}
+	return systemd.DefaultFallback()
 }
 
 // pinName keeps the name that this host answered to first: a machine that is renamed must

@@ -89,7 +89,7 @@ func Default() Config {
 func Load(path string) (Config, error) {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
-		return Config{}, fmt.Errorf("there is no configuration %s: start from config/biz-deployer.yaml, or name another with --config", path)
+		return Config{}, fmt.Errorf("there is no configuration %s: `deployerctl install` writes one; --config names another", path)
 	}
 	if err != nil {
 		return Config{}, fmt.Errorf("reading the configuration: %w", err)

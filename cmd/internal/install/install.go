@@ -5,6 +5,7 @@ package install
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -82,30 +83,36 @@ type installer struct {
 	caddy bool
 }
 
-// Run makes every step, in order, until one fails. What is Kept or Missing stops nothing:
-// the lines say so, and give tells whether there was any.
-func Run(ctx context.Context, o Options) (fulfilled bool, err error) {
+// ErrUnfulfilled says that every step was made, and something was Kept or is Missing.
+var ErrUnfulfilled = errors.New("not everything is as asked for: see the lines with kept and missing")
+
+// Run makes every step, in order, until one fails. What is Kept or Missing stops nothing;
+// it is ErrUnfulfilled in the end.
+func Run(ctx context.Context, o Options) error {
 	i := &installer{Options: o, restart: map[string]bool{}}
 	if i.Command == nil {
 		i.Command = run
 	}
-	fulfilled = true
-	say := i.Say
+	fulfilled, say := true, i.Say
 	i.Say = func(l Line) {
 		fulfilled = fulfilled && l.Result != Kept && l.Result != Missing
 		say(l)
 	}
+	var err error
 	if i.record, err = readRecord(i.path(recordFile)); err != nil {
-		return false, err
+		return err
 	}
 	for _, step := range []func(context.Context) error{
 		i.check, i.suits, i.directories, i.programs, i.configuration, i.ownUnits, i.webServer, i.load, i.start,
 	} {
 		if err := step(ctx); err != nil {
-			return false, err
+			return err
 		}
 	}
-	return fulfilled, nil
+	if !fulfilled {
+		return ErrUnfulfilled
+	}
+	return nil
 }
 
 // path is where a path of the host lies.

@@ -123,11 +123,14 @@ func (m *machine) install(change ...func(*install.Options)) (bool, error) {
 	for _, c := range change {
 		c(&o)
 	}
-	fulfilled, err := install.Run(context.Background(), o)
+	err := install.Run(context.Background(), o)
 	for _, l := range m.lines {
 		GinkgoWriter.Println(l)
 	}
-	return fulfilled, err
+	if errors.Is(err, install.ErrUnfulfilled) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 const record = "/var/lib/biz-deployer/installed.json"

@@ -26,9 +26,8 @@ func readRecord(path string) (record, error) {
 		return nil, fmt.Errorf("reading what was installed before: %w", err)
 	}
 	r := record{}
-	if json.Unmarshal(data, &r) != nil {
-		// Only a memory: without it, what differs is taken for somebody's.
-		return record{}, nil
+	if err := json.Unmarshal(data, &r); err != nil {
+		return record{}, nil //nolint:nilerr // only a memory: without it, what differs is taken for somebody's
 	}
 	return r, nil
 }

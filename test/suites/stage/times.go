@@ -17,7 +17,12 @@ func Within(promise time.Duration, title string, do func()) {
 	GinkgoHelper()
 	began := time.Now()
 	do()
-	took := time.Since(began)
+	Took(promise, title, time.Since(began))
+}
+
+// Took is Within for a time that was taken elsewhere, on a host itself for example.
+func Took(promise time.Duration, title string, took time.Duration) {
+	GinkgoHelper()
 	AddReportEntry("time: "+title, took.Round(time.Millisecond).String()+" (promised: "+promise.String()+")", ReportEntryVisibilityFailureOrVerbose)
 	Expect(took).To(BeNumerically("<=", slack*promise), "%s took too long; the promise is %s", title, promise)
 }

@@ -30,9 +30,9 @@ var (
 
 var _ = BeforeSuite(func(ctx SpecContext) {
 	s = stage.New(ctx, stage.Options{})
-	plantForeign(ctx)
+	s.PlantForeign(ctx)
 	s.Deploy(ctx, stage.Web(steady, 8200), "one")
-	alien = foreign(ctx)
+	alien = s.Foreign(ctx)
 })
 
 // Whatever a spec does, what worked before answers all the time, and what is not ours stays
@@ -41,7 +41,7 @@ var _ = BeforeEach(func() { watch = s.StartWatch(context.Background(), steady, "
 
 var _ = AfterEach(func(ctx SpecContext) {
 	watch.End()
-	Expect(foreign(ctx)).To(Equal(alien))
+	Expect(s.Foreign(ctx)).To(Equal(alien))
 })
 
 var _ = JustAfterEach(func(ctx SpecContext) { s.ExplainFailures(ctx) })

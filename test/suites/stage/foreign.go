@@ -1,4 +1,4 @@
-package trouble_test
+package stage
 
 import (
 	"context"
@@ -15,9 +15,9 @@ ExecStart=/bin/sleep infinity
 WantedBy=multi-user.target
 `
 
-// plantForeign puts what others have on a host beside ours: a unit with a drop-in, a route
+// PlantForeign puts what others have on a host beside ours: a unit with a drop-in, a route
 // and roots, one of them among ours.
-func plantForeign(ctx context.Context) {
+func (s *Stage) PlantForeign(ctx context.Context) {
 	GinkgoHelper()
 	Expect(s.Biz.Write(ctx, "/etc/systemd/system/foreign.service", []byte(foreignUnit), 0o644)).To(Succeed())
 	Expect(s.Biz.Write(ctx, "/etc/systemd/system/foreign.service.d/10-nice.conf", []byte("[Service]\nNice=5\n"), 0o644)).To(Succeed())
@@ -28,17 +28,17 @@ func plantForeign(ctx context.Context) {
 		"-H", "Content-Type: application/json", "-d", route, "http://localhost/config/apps/http/servers/main/routes")
 }
 
-// foreign is all that is not ours: text, links, process and route.
-func foreign(ctx context.Context) string {
+// Foreign is all that is not ours: text, links, process and route.
+func (s *Stage) Foreign(ctx context.Context) string {
 	GinkgoHelper()
 	return s.Shell(ctx, s.Biz, `cd /etc/systemd/system
 		sha256sum foreign.service foreign.service.d/* caddy.service biz-deployer.service biz-deployer-boot.service
 		readlink multi-user.target.wants/foreign.service multi-user.target.wants/caddy.service
 		readlink /nix/var/nix/gcroots/foreign /nix/var/nix/gcroots/biz/README
-		systemctl show -P MainPID,ActiveState,FragmentPath,DropInPaths foreign.service`) + caddyObject(ctx, "foreign")
+		systemctl show -P MainPID,ActiveState,FragmentPath,DropInPaths foreign.service`) + s.caddyObject(ctx, "foreign")
 }
 
 // caddyObject is one object of Caddy's configuration; empty while Caddy is down.
-func caddyObject(ctx context.Context, id string) string {
+func (s *Stage) caddyObject(ctx context.Context, id string) string {
 	return s.Run(ctx, s.Biz, "curl", "-sS", "--unix-socket", "/run/caddy/admin.sock", "http://localhost/id/"+id).Out
 }
