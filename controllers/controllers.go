@@ -25,6 +25,11 @@ type Options struct {
 	Host       providers.Host
 	HostName   string
 	Repository *manifest.Repository
+	// Objects is the store, for this host's report and those of the others; nil keeps this
+	// host to itself.
+	Objects providers.Objects
+	// Silent keeps this host's report out of the store.
+	Silent bool
 	// Version of this program, for reports.
 	Version string
 	// Workers is how many services are worked on at once, FullPass how often everything is
@@ -72,7 +77,7 @@ func New(o Options) *Set {
 	s.Services = service.New(service.Options{
 		Host: o.Host, HostName: o.HostName, Desired: s.Source.Lookup, Held: s.held, OnStep: o.OnStep,
 		Successor: s.successor,
-		Report: s.Board.Service, Gone: s.Board.Gone,
+		Report:    s.Board.Service, Gone: s.Board.Gone,
 	})
 
 	s.Engine = reconcile.New(s.Services, reconcile.Options{
@@ -102,6 +107,11 @@ func (s *Set) Run(ctx context.Context) error {
 	var reporting sync.WaitGroup
 	reportCtx, stopReporting := context.WithCancel(context.WithoutCancel(ctx))
 	reporting.Go(func() { s.Board.Run(reportCtx) })
+	if s.mayReport() {
+		reporting.Go(func() {
+			report.NewPublisher(report.PublisherOptions{Board: s.Board, Objects: s.options.Objects}).Run(reportCtx)
+		})
+	}
 
 	err := s.Engine.Run(ctx,
 		s.Source,
@@ -110,6 +120,20 @@ func (s *Set) Run(ctx context.Context) error {
 	stopReporting()
 	reporting.Wait()
 	return err
+}
+
+// mayReport: the configuration wants this host's report in the store. If not, status says so.
+func (s *Set) mayReport() bool {
+	if s.options.Objects == nil {
+		return false
+	}
+	if s.options.Silent {
+		s.Board.Reported(&providers.Fault{
+			Reason:  "SwitchedOff",
+			Message: "this host writes no report, because its configuration says `report: false`; `deploy-manifest status` knows nothing of it",
+		})
+	}
+	return !s.options.Silent
 }
 
 // Sync looks at the manifest now, and asks for a pass of everything.

@@ -48,6 +48,7 @@ func run(ctx context.Context, o runOptions) error {
 	m := newMetrics()
 	set := controllers.New(controllers.Options{
 		Host: h.Host, HostName: h.Name, Repository: h.Repository, Version: cli.Version,
+		Objects: h.Objects, Silent: !config.Report,
 		Workers: config.Workers, FullPass: time.Duration(config.FullPass), Pace: pace(config),
 		Metrics: m, OnStep: m.stepDone, Logger: log,
 	})

@@ -41,6 +41,8 @@ type Config struct {
 		Min v1.Duration `json:"min,omitempty"`
 		Max v1.Duration `json:"max,omitempty"`
 	} `json:"poll"`
+	// Report: what this host runs is written to status/<host>.json in the store.
+	Report bool `json:"report"`
 	// FullPass is how often everything is looked at.
 	FullPass v1.Duration `json:"fullPass,omitempty"`
 	// UnitDirectory is where unit links go.
@@ -69,6 +71,7 @@ func Default() Config {
 		Caddy:    Caddy{Admin: "unix//run/caddy/admin.sock"},
 		Workers:  4,
 		Pulls:    2,
+		Report:   true,
 		FullPass: v1.Duration(time.Minute),
 	}
 	c.Poll.Min, c.Poll.Max = v1.Duration(2*time.Second), v1.Duration(15*time.Second)
