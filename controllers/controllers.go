@@ -51,8 +51,11 @@ type Set struct {
 	Services *service.Reconciler
 	Engine   *reconcile.Controller
 
-	options Options
-	holds   holds
+	options    Options
+	holds      holds
+	neighbours *neighbours
+	// generation is the one that was in force at the last look.
+	generation atomic.Int64
 	// stale is whether the manifest was, at the last look.
 	stale atomic.Bool
 }
@@ -74,8 +77,12 @@ func New(o Options) *Set {
 		Names: s.onHost, OnChange: s.manifestChanged,
 	})
 
+	s.neighbours = newNeighbours(neighbourOptions{
+		objects: o.Objects, host: o.HostName, manifest: s.Source.Manifest, enqueue: func(name string) { s.Engine.Enqueue(name) }, every: o.Pace.Min, now: o.Now,
+	})
+
 	s.Services = service.New(service.Options{
-		Host: o.Host, HostName: o.HostName, Desired: s.Source.Lookup, Held: s.held, OnStep: o.OnStep,
+		Host: o.Host, HostName: o.HostName, Desired: s.Source.Lookup, Held: s.held, OnStep: o.OnStep, Fleet: s.askFleet,
 		Successor: s.successor,
 		Report:    s.Board.Service, Gone: s.Board.Gone,
 	})
@@ -107,6 +114,9 @@ func (s *Set) Run(ctx context.Context) error {
 	var reporting sync.WaitGroup
 	reportCtx, stopReporting := context.WithCancel(context.WithoutCancel(ctx))
 	reporting.Go(func() { s.Board.Run(reportCtx) })
+	if s.options.Objects != nil {
+		reporting.Go(func() { s.neighbours.run(reportCtx) })
+	}
 	if s.mayReport() {
 		reporting.Go(func() {
 			report.NewPublisher(report.PublisherOptions{Board: s.Board, Objects: s.options.Objects}).Run(reportCtx)
@@ -236,14 +246,30 @@ func (s *Set) onHost(ctx context.Context) ([]string, error) {
 	return names, errors.Join(err, unitsErr)
 }
 
+// askFleet: a host that has no store to hear the others in asks nobody.
+func (s *Set) askFleet(ctx context.Context, name, revision string) error {
+	if s.options.Objects == nil {
+		return nil
+	}
+	return s.neighbours.admit(ctx, name, revision)
+}
+
 func (s *Set) manifestChanged(status v1.ManifestStatus) {
 	_, problem := s.Source.Status()
-	s.Board.Manifest(status, s.Source.Manifest(), problem)
+	m := s.Source.Manifest()
+	s.Board.Manifest(status, m, problem)
 	stale := status.StaleSince != nil
-	if !s.stale.Swap(stale) || stale {
+	back := s.stale.Swap(stale) && !stale
+	newer := false
+	if m != nil {
+		before := s.generation.Swap(m.Generation)
+		newer = before != 0 && before != m.Generation
+	}
+	if !back && !newer {
 		return
 	}
-	// The store is back: what waited for it has waited long enough.
+	// The store is back: what waited for it has waited long enough. Or there is a newer
+	// manifest: people wait for each service's word on it, also where nothing changes.
 	for _, name := range s.names(context.Background()) {
 		s.Engine.Enqueue(name)
 	}
