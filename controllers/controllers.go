@@ -14,6 +14,7 @@ import (
 
 	v1 "deployer/api/v1"
 	"deployer/controllers/manifest"
+	"deployer/controllers/notify"
 	"deployer/controllers/report"
 	"deployer/controllers/service"
 	"deployer/providers"
@@ -30,6 +31,8 @@ type Options struct {
 	Objects providers.Objects
 	// Silent keeps this host's report out of the store.
 	Silent bool
+	// Messengers hear of what goes wrong, and when it is over.
+	Messengers []providers.Messenger
 	// Version of this program, for reports.
 	Version string
 	// Workers is how many services are worked on at once, FullPass how often everything is
@@ -54,6 +57,7 @@ type Set struct {
 	options    Options
 	holds      holds
 	neighbours *neighbours
+	notifier   *notify.Notifier
 	// generation is the one that was in force at the last look.
 	generation atomic.Int64
 	// stale is whether the manifest was, at the last look.
@@ -77,14 +81,20 @@ func New(o Options) *Set {
 		Names: s.onHost, OnChange: s.manifestChanged,
 	})
 
-	s.neighbours = newNeighbours(neighbourOptions{
+	s.notifier = notify.New(notify.Options{Host: o.HostName, Messengers: o.Messengers, Now: o.Now})
+
+	hear := neighbourOptions{
 		objects: o.Objects, host: o.HostName, manifest: s.Source.Manifest, enqueue: func(name string) { s.Engine.Enqueue(name) }, every: o.Pace.Min, now: o.Now,
-	})
+	}
+	if s.notifier.Active() {
+		hear.silent, hear.back = s.notifier.HostSilent, s.notifier.HostBack
+	}
+	s.neighbours = newNeighbours(hear)
 
 	s.Services = service.New(service.Options{
 		Host: o.Host, HostName: o.HostName, Desired: s.Source.Lookup, Held: s.held, OnStep: o.OnStep, Fleet: s.askFleet,
 		Successor: s.successor,
-		Report:    s.Board.Service, Gone: s.Board.Gone,
+		Report:    s.reported, Gone: s.gone,
 	})
 
 	s.Engine = reconcile.New(s.Services, reconcile.Options{
@@ -98,6 +108,9 @@ func New(o Options) *Set {
 // and tells of it: the first answer of the store may take its time.
 func (s *Set) Load(ctx context.Context) error {
 	err := errors.Join(s.holds.load(ctx), s.Source.Load(ctx))
+	if last, lastErr := s.options.Host.States.LoadState(ctx); lastErr == nil {
+		s.notifier.Remember(last) // without it, what is ill is told once more
+	}
 	status, _ := s.Source.Status()
 	s.manifestChanged(status)
 	for _, name := range s.names(ctx) {
@@ -114,6 +127,9 @@ func (s *Set) Run(ctx context.Context) error {
 	var reporting sync.WaitGroup
 	reportCtx, stopReporting := context.WithCancel(context.WithoutCancel(ctx))
 	reporting.Go(func() { s.Board.Run(reportCtx) })
+	if s.notifier.Active() {
+		reporting.Go(func() { s.notifier.Run(reportCtx) })
+	}
 	if s.options.Objects != nil {
 		reporting.Go(func() { s.neighbours.run(reportCtx) })
 	}
@@ -273,6 +289,17 @@ func (s *Set) manifestChanged(status v1.ManifestStatus) {
 	for _, name := range s.names(context.Background()) {
 		s.Engine.Enqueue(name)
 	}
+}
+
+// reported takes the state of a service to all who want to know.
+func (s *Set) reported(name string, st v1.ServiceState) {
+	s.Board.Service(name, st)
+	s.notifier.Service(st)
+}
+
+func (s *Set) gone(name string) {
+	s.Board.Gone(name)
+	s.notifier.Gone(name)
 }
 
 func (s *Set) passed(name string, _ reconcile.Result, err error) { s.Board.Tried(name, err) }

@@ -16,6 +16,8 @@ const (
 	// long a pass may wait for one.
 	heardFor = time.Second
 	hearing  = 3 * time.Second
+	// watchEvery is how often other hosts are looked at for silence.
+	watchEvery = time.Minute
 	// mostNeighbours bounds how many reports a question may cost.
 	mostNeighbours = 32
 )
@@ -30,6 +32,8 @@ type neighbours struct {
 	mu      sync.Mutex
 	heard   map[string]heard
 	waiting map[string]wish
+	// quiet is which hosts were silent at the last look for that.
+	quiet map[string]bool
 }
 
 // neighbourOptions are all required but for every.
@@ -41,6 +45,9 @@ type neighbourOptions struct {
 	// every is how often those are asked that a release waits for.
 	every time.Duration
 	now   func() time.Time
+	// silent and back, if not nil, are told when another host reports no more, and again.
+	silent func(host string, since time.Time)
+	back   func(host string)
 }
 
 type heard struct {
@@ -60,7 +67,7 @@ func newNeighbours(o neighbourOptions) *neighbours {
 		o.every = 2 * time.Second
 	}
 	return &neighbours{
-		neighbourOptions: o, reader: fleet.NewReader(o.objects), heard: map[string]heard{}, waiting: map[string]wish{},
+		neighbourOptions: o, reader: fleet.NewReader(o.objects), heard: map[string]heard{}, waiting: map[string]wish{}, quiet: map[string]bool{},
 	}
 }
 
@@ -135,12 +142,49 @@ func (n *neighbours) listen(ctx context.Context, hosts []string) []fleet.Said {
 func (n *neighbours) run(ctx context.Context) {
 	tick := time.NewTicker(n.every)
 	defer tick.Stop()
+	watched := n.now()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 			n.again(ctx)
+			if now := n.now(); n.silent != nil && now.Sub(watched) >= watchEvery {
+				watched = now
+				n.lookForSilence(ctx)
+			}
+		}
+	}
+}
+
+// lookForSilence tells of other hosts. Of those that hear the same, the first by name tells:
+// a host that burnt down should be told once, not by everybody.
+func (n *neighbours) lookForSilence(ctx context.Context) {
+	m, now := n.manifest(), n.now()
+	if m == nil {
+		return
+	}
+	hosts := fleet.HostsOf(m, "")
+	said := n.listen(ctx, hosts[:min(len(hosts), mostNeighbours)])
+	var first string
+	for _, s := range said {
+		if first == "" && (s.Host == n.host || !s.Silent(now)) {
+			first = s.Host
+		}
+	}
+	for _, s := range said {
+		// A store that does not answer says nothing of the hosts.
+		if s.Host == n.host || s.Err != nil {
+			continue
+		}
+		before, known := n.quiet[s.Host]
+		n.quiet[s.Host] = s.Silent(now)
+		switch {
+		case !known, first != n.host, before == s.Silent(now):
+		case before:
+			n.back(s.Host)
+		default:
+			n.silent(s.Host, s.At)
 		}
 	}
 }

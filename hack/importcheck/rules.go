@@ -56,6 +56,7 @@ func rules() []rule {
 		},
 		adapter("caddy"),
 		adapter("fake"),
+		adapter("messenger"),
 		adapter("nix", "github.com/nix-community/go-nix/...", "github.com/klauspost/compress/...", "github.com/ulikunitz/xz/..."),
 		adapter("objectstore", "github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/..."),
 		adapter("probe"),

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 
 	v1 "deployer/api/v1"
 	"deployer/providers"
+	"deployer/providers/messenger"
 	"deployer/providers/objectstore"
 )
 
@@ -48,6 +50,34 @@ type Config struct {
 	// UnitDirectory is where unit links go.
 	UnitDirectory string  `json:"unitDirectory,omitempty"`
 	Metrics       Metrics `json:"metrics"`
+	Notify        Notify  `json:"notify"`
+}
+
+// Notify says who hears of what goes wrong on this host.
+type Notify struct {
+	// Command gets each message as JSON on its standard input: a program and its arguments.
+	Command []string `json:"command,omitempty"`
+	// Webhook gets each message as a POST of JSON.
+	Webhook string `json:"webhook,omitempty"`
+}
+
+// Messengers are the targets that it names.
+func (n Notify) Messengers() ([]providers.Messenger, error) {
+	var out []providers.Messenger
+	if len(n.Command) > 0 {
+		if !filepath.IsAbs(n.Command[0]) {
+			return nil, fmt.Errorf("notify.command: %q is no absolute path of a program", n.Command[0])
+		}
+		out = append(out, messenger.NewCommand(n.Command))
+	}
+	if n.Webhook != "" {
+		webhook, err := messenger.NewWebhook(n.Webhook)
+		if err != nil {
+			return nil, fmt.Errorf("notify.webhook: %w", err) // the URL may hold a token
+		}
+		out = append(out, webhook)
+	}
+	return out, nil
 }
 
 // Caddy says how Caddy is reached.
@@ -142,6 +172,9 @@ func (c Config) check() error {
 		if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsLoopback() {
 			problems = append(problems, fmt.Errorf("metrics.listen: %q is not a loopback address such as 127.0.0.1:9464", c.Metrics.Listen))
 		}
+	}
+	if _, err := c.Notify.Messengers(); err != nil {
+		problems = append(problems, err)
 	}
 	return errors.Join(problems...)
 }
