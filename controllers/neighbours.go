@@ -157,8 +157,8 @@ func (n *neighbours) run(ctx context.Context) {
 	}
 }
 
-// lookForSilence tells of other hosts. Of those that hear the same, the first by name tells:
-// a host that burnt down should be told once, not by everybody.
+// lookForSilence tells of other hosts. Of those that hear the same of a host, the first by
+// name tells: one that burnt down should be told once, not by everybody.
 func (n *neighbours) lookForSilence(ctx context.Context) {
 	m, now := n.manifest(), n.now()
 	if m == nil {
@@ -166,11 +166,9 @@ func (n *neighbours) lookForSilence(ctx context.Context) {
 	}
 	hosts := fleet.HostsOf(m, "")
 	said := n.listen(ctx, hosts[:min(len(hosts), mostNeighbours)])
-	var first string
-	for _, s := range said {
-		if first == "" && (s.Host == n.host || !s.Silent(now)) {
-			first = s.Host
-		}
+	tells := func(of string) bool {
+		i := slices.IndexFunc(said, func(s fleet.Said) bool { return s.Host != of && (s.Host == n.host || !s.Silent(now)) })
+		return i >= 0 && said[i].Host == n.host
 	}
 	for _, s := range said {
 		// A store that does not answer says nothing of the hosts.
@@ -180,7 +178,7 @@ func (n *neighbours) lookForSilence(ctx context.Context) {
 		before, known := n.quiet[s.Host]
 		n.quiet[s.Host] = s.Silent(now)
 		switch {
-		case !known, first != n.host, before == s.Silent(now):
+		case !known, before == s.Silent(now), !tells(s.Host):
 		case before:
 			n.back(s.Host)
 		default:

@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"slices"
+	"strings"
+	"sync"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -102,6 +105,93 @@ var _ = Describe("the other hosts", func() {
 		Expect(n).To(Equal(1))
 	})
 })
+
+var _ = Describe("another host that goes silent", func() {
+	var g *rig
+	var box *mailbox
+	BeforeEach(func(ctx SpecContext) {
+		g, box = newRig(ctx), &mailbox{}
+	})
+	// start is this host under a name, with the manifest naming three.
+	start := func(ctx context.Context, name string) {
+		GinkgoHelper()
+		g.Set = controllers.New(controllers.Options{
+			Host: g.Host(), HostName: name, Repository: g.repository, Objects: g.Store(), Now: g.Clock.Now, Workers: 1, Silent: true,
+			Pace: manifest.Pace{Min: 5 * time.Millisecond, Max: 5 * time.Millisecond}, FullPass: time.Hour, Messengers: []providers.Messenger{box},
+		})
+		Expect(g.Load(ctx)).To(Succeed())
+		g.write(ctx, func(m *v1.Manifest) { manifest.Put(m, v1.Service{Name: "web", Hosts: []string{"ava", "biz", "cyd"}}) })
+		running, stop := context.WithCancel(context.WithoutCancel(ctx))
+		ended := make(chan struct{})
+		go func() { defer close(ended); _ = g.Run(running) }()
+		DeferCleanup(func() { stop(); Eventually(ended, "5s").Should(BeClosed()) })
+	}
+	report := func(ctx context.Context, host string) {
+		GinkgoHelper()
+		_, err := g.Store().Put(ctx, v1.ReportKey(host), strings.NewReader(`{"kind":"HostState","host":"`+host+`","updatedAt":"`+g.Clock.Now().Format(time.RFC3339Nano)+`"}`), providers.PutOptions{})
+		Expect(err).NotTo(HaveOccurred())
+	}
+	minutes := func(ctx context.Context, n int, reporting ...string) {
+		GinkgoHelper()
+		for range n {
+			g.Clock.Advance(time.Minute + time.Second)
+			for _, host := range reporting {
+				report(ctx, host)
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+	}
+
+	It("is told once, and its return, by the first of those that hear it", func(ctx SpecContext) {
+		report(ctx, "ava")
+		report(ctx, "cyd")
+		start(ctx, "biz")
+		minutes(ctx, 2, "ava", "cyd")
+		Expect(box.all()).To(BeEmpty())
+		By("cyd is silent, and ava tells of it")
+		minutes(ctx, 5, "ava")
+		Expect(box.all()).To(BeEmpty())
+		By("ava is silent, too, and biz is the first")
+		minutes(ctx, 5)
+		Eventually(box.all).Should(HaveExactElements("HostSilent ava"))
+		minutes(ctx, 2, "ava")
+		Eventually(box.all).Should(HaveExactElements("HostSilent ava", "HostBack ava"))
+	})
+
+	It("is told by the first host of all, with its return", func(ctx SpecContext) {
+		report(ctx, "biz")
+		report(ctx, "cyd")
+		start(ctx, "ava")
+		minutes(ctx, 2, "biz", "cyd")
+		minutes(ctx, 5, "biz")
+		Eventually(box.all).Should(HaveExactElements("HostSilent cyd"))
+		minutes(ctx, 2, "biz", "cyd")
+		Eventually(box.all).Should(HaveExactElements("HostSilent cyd", "HostBack cyd"))
+	})
+})
+
+// mailbox keeps the reasons and the hosts of what it gets.
+type mailbox struct {
+	mu  sync.Mutex
+	got []string
+}
+
+func (*mailbox) Name() string { return "mailbox" }
+
+func (b *mailbox) Send(_ context.Context, data []byte) error {
+	var e v1.Event
+	err := json.Unmarshal(data, &e)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.got = append(b.got, e.Reason+" "+e.Host)
+	return err
+}
+
+func (b *mailbox) all() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.got)
+}
 
 var _ = Describe("a newer manifest", func() {
 	It("asks for a pass of every service, for people wait for a word on it", func(ctx SpecContext) {
