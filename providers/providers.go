@@ -183,6 +183,15 @@ type Watcher interface {
 	Watch(ctx context.Context, changed func(service string)) error
 }
 
+// Messenger takes notifications to people.
+type Messenger interface {
+	// Name says where to, without anything secret.
+	Name() string
+	// Send takes one message, JSON. It is bounded, and may be tried again: the same message
+	// may arrive twice.
+	Send(ctx context.Context, message []byte) error
+}
+
 // History is the record of deployments on this host, bounded, for people.
 type History interface {
 	// SaveDeployment adds a deployment, or replaces the one of the same service that began

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	v1 "deployer/api/v1"
+	"deployer/cmd/internal/await"
 	"deployer/cmd/internal/cli"
 	"deployer/controllers/manifest"
 	"deployer/controllers/push"
@@ -23,6 +24,7 @@ func main() { cli.Main(command()) }
 
 type options struct {
 	store, key, commit, message string
+	wait                        await.Flags
 }
 
 func command() *cobra.Command {
@@ -32,7 +34,13 @@ func command() *cobra.Command {
 		Short: "Sign and upload a closure, and deploy it",
 		Long: `deploy-push signs the closure of a store path with your Nix key, uploads what the cache in
 the store lacks, reads every narinfo back, and only then writes the path into the
-manifest. Hosts pick it up within seconds; "deployerctl status" there shows how far it is.
+manifest. Hosts pick it up within seconds.
+
+With --wait, which goes without saying on a terminal, it shows what every host of the
+service makes of it: "live" when requests go to the new release, "settled" when it has
+soaked. It ends with 0 when it settled everywhere, 3 when it failed or was rolled back on a
+host, with the reason and the last log lines, 4 when a host says nothing, and 5 when the
+time is up. The hosts go on without anybody waiting; "deploy-manifest status" tells more.
 
 When it fails before the last step, the manifest is as it was, and running it again sends
 only what is missing.
@@ -50,6 +58,7 @@ The key is the one that --key, DEPLOYER_SIGNING_KEY or "signingKey" in
 	c.Flags().StringVar(&o.key, "key", "", "the file with the secret Nix key")
 	c.Flags().StringVar(&o.commit, "commit", "", "the VCS revision it was built from, for people")
 	c.Flags().StringVarP(&o.message, "message", "m", "", "why, for people")
+	o.wait.Add(c, "wait until every host has a verdict; on a terminal --wait=false does not")
 	return c
 }
 
@@ -78,7 +87,10 @@ func (o options) push(ctx context.Context, out io.Writer, service, storePath str
 		Service: service, StorePath: storePath, Publisher: publisher, Check: u.check, Update: u.update,
 		Progress: func(line string) { fmt.Fprintln(out, line) },
 	})
-	return err
+	if err != nil || !o.wait.Wanted(out) {
+		return err
+	}
+	return await.Wait(ctx, await.Options{Objects: objects, Repository: u.repository, Service: service, Out: out, Timeout: o.wait.Timeout()})
 }
 
 // checkPath comes before everything else: it needs neither store nor key. Links are not
