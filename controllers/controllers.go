@@ -169,20 +169,6 @@ func (s *Set) Run(ctx context.Context) error {
 	return err
 }
 
-// mayReport: the configuration wants this host's report in the store. If not, status says so.
-func (s *Set) mayReport() bool {
-	if s.options.Objects == nil {
-		return false
-	}
-	if s.options.Silent {
-		s.Board.Reported(&providers.Fault{
-			Reason:  "SwitchedOff",
-			Message: "this host writes no report, because its configuration says `report: false`; `deploy-manifest status` knows nothing of it",
-		})
-	}
-	return !s.options.Silent
-}
-
 // Sync looks at the manifest now, and asks for a pass of everything.
 func (s *Set) Sync(ctx context.Context) error {
 	_, err := s.Source.Sync(ctx)
@@ -276,14 +262,6 @@ func (s *Set) onHost(ctx context.Context) ([]string, error) {
 	return names, errors.Join(err, unitsErr)
 }
 
-// askFleet: a host that has no store to hear the others in asks nobody.
-func (s *Set) askFleet(ctx context.Context, name, revision string) error {
-	if s.options.Objects == nil {
-		return nil
-	}
-	return s.neighbours.admit(ctx, name, revision)
-}
-
 func (s *Set) manifestChanged(status v1.ManifestStatus) {
 	_, problem := s.Source.Status()
 	m := s.Source.Manifest()
@@ -303,17 +281,6 @@ func (s *Set) manifestChanged(status v1.ManifestStatus) {
 	for _, name := range s.names(context.Background()) {
 		s.Engine.Enqueue(name)
 	}
-}
-
-// reported takes the state of a service to all who want to know.
-func (s *Set) reported(name string, st v1.ServiceState) {
-	s.Board.Service(name, st)
-	s.notifier.Service(st)
-}
-
-func (s *Set) gone(name string) {
-	s.Board.Gone(name)
-	s.notifier.Gone(name)
 }
 
 func (s *Set) passed(name string, _ reconcile.Result, err error) { s.Board.Tried(name, err) }

@@ -34,7 +34,7 @@ type Said struct {
 	Err error
 }
 
-// Silent: it is too old, or there is none.
+// Silent reports whether it is too old, or not there.
 func (r Said) Silent(now time.Time) bool { return r.Err != nil || now.Sub(r.At) > SilentAfter }
 
 // Service is what it says of a service; nil for nothing.

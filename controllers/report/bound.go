@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	v1 "deployer/api/v1"
 )
@@ -56,7 +57,7 @@ func bounded(s v1.ServiceState) v1.ServiceState {
 		}
 		s.Evidence = &e
 	}
-	s.Verdicts = slices.Clone(s.Verdicts[:min(len(s.Verdicts), maxVerdicts)])
+	s.Verdicts = newest(s.Verdicts, s.Desired.Revision)
 	for i, v := range s.Verdicts {
 		s.Verdicts[i].Message, s.Verdicts[i].Evidence = shortened(v.Message, maxMessage), nil
 	}
@@ -65,6 +66,18 @@ func bounded(s v1.ServiceState) v1.ServiceState {
 		s.Conditions[i].Message = shortened(c.Message, maxLine)
 	}
 	return s
+}
+
+// newest are the newest verdicts, and all on the revision that is wanted: other hosts go by
+// those.
+func newest(all []v1.Verdict, wanted string) []v1.Verdict {
+	var out []v1.Verdict
+	for i, v := range all {
+		if i < maxVerdicts || wanted != "" && strings.HasPrefix(v.Instance, wanted+"-") {
+			out = append(out, v)
+		}
+	}
+	return out
 }
 
 func withoutLogs(s *v1.ServiceState) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -185,6 +186,16 @@ var _ = Describe("the size of a report", func() {
 		Expect(out.Services[0].Verdicts[0].Evidence).To(BeNil())
 		Expect(in.Services[0].Evidence.Log).To(HaveLen(200))
 		Expect(in.Services[0].Verdicts[0].Evidence.Log).To(HaveLen(200))
+	})
+
+	It("keeps the verdicts that other hosts go by, however many newer ones there are", func() {
+		s := service(1)
+		for range 50 {
+			s.Verdicts = slices.Insert(s.Verdicts, 0, v1.Verdict{Instance: "1other-x", Result: v1.VerdictBad})
+		}
+		out, _ := decode(v1.HostState{Services: []v1.ServiceState{s}})
+		Expect(out.Services[0].Verdicts).To(HaveLen(maxVerdicts + 1))
+		Expect(out.Services[0].Verdicts).To(ContainElement(HaveField("Instance", "1abc-x")))
 	})
 
 	It("stays below its bound whatever the services write, with all that decides", func() {

@@ -55,7 +55,7 @@ func (s *story) judgedBad() (matter, next string) {
 
 // waitingForOthers: other hosts keep this one from starting a release.
 func (s *story) waitingForOthers() (matter, next string) {
-	return fmt.Sprintf("%s: %s is not started on this host: %s.", s.name(), s.release(), s.message()), s.serving() + "."
+	return fmt.Sprintf("%s waits: %s.", s.name(), s.message()), s.serving() + "."
 }
 
 // release is what the manifest wants, as a newcomer may call it.

@@ -88,9 +88,9 @@ type liveTable struct {
 func (l *liveTable) show(v fleet.View) {
 	l.clear()
 	var b strings.Builder
-	t := cli.NewTable(&b, "service", "host", "release", "", "for")
+	t := cli.NewTable(&b, "service", "host", "release", "for", "now")
 	for _, r := range v.Services {
-		t.AppendRow(table.Row{r.Service, r.Host, or(r.Wanted.Revision, "-"), cut(progress(r), reasonWidth), since(r.Since, v.At)})
+		t.AppendRow(table.Row{r.Service, r.Host, or(r.Wanted.Revision, "-"), since(r.Since, v.At), cut(progress(r), reasonWidth)})
 	}
 	t.Render()
 	fmt.Fprintf(&b, "%s since the wait began\n", tell.Span(v.At.Sub(l.began)))

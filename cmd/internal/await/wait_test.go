@@ -208,10 +208,10 @@ var _ = Describe("the live table", func() {
 		file, err := os.CreateTemp(GinkgoT().TempDir(), "")
 		Expect(err).NotTo(HaveOccurred())
 		l := &liveTable{out: file}
-		l.draw([]string{"one, which is too long", "two", "three"}, 10, 3)
+		l.draw([]string{"one, and this is too long", "two", "three"}, 10, 3)
 		l.clear()
 		data, err := os.ReadFile(file.Name())
 		Expect(err).NotTo(HaveOccurred())
-		Expect(string(data)).To(Equal("one, whic\ntwo\n\x1b[2A\x1b[J"))
+		Expect(string(data)).To(Equal("one, and \ntwo\n\x1b[2A\x1b[J"))
 	})
 })

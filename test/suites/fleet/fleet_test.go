@@ -49,7 +49,7 @@ var _ = Describe("A fleet of two, with a canary", Ordered, func() {
 		r := s.Run(ctx, s.Laptop, "deploy-push", "web", build(ctx, "three", map[string]string{"mode": "exit", "exit-code": "7"}), "--wait")
 		Expect(r.Code).To(Equal(3), r.String())
 		Expect(r.Out).To(And(
-			ContainSubstring("web on biz: RolledBack"), ContainSubstring("status 7"),
+			ContainSubstring("web on biz: RolledBack"),
 			ContainSubstring("release three: exiting with 7, as told"),
 			ContainSubstring("web on ava: HeldByFleet"), ContainSubstring("was bad on biz")))
 		Expect(r.Err).To(ContainSubstring("web on ava: HeldByFleet; web on biz: RolledBack"))
@@ -58,15 +58,23 @@ var _ = Describe("A fleet of two, with a canary", Ordered, func() {
 		Expect(held).To(And(HaveField("State", v1.Waiting), HaveField("Sync", v1.OutOfSync), HaveField("Health", v1.Healthy), HaveField("Serving.Revision", good.Revision)))
 		Expect(s.Shell(ctx, ava, "ls /var/lib/biz-deployer/releases/web")).NotTo(ContainSubstring(held.Desired.Revision))
 		Expect(s.Shell(ctx, ava, "journalctl --no-pager -o cat -u web -u web-standby")).NotTo(ContainSubstring("release three"))
-		Expect(s.OK(ctx, ava, "deployerctl", "why", "web")).To(ContainSubstring("is not started on this host"))
+		Expect(s.OK(ctx, ava, "deployerctl", "why", "web")).To(ContainSubstring("web on ava waits: "))
 		_, code := view(ctx)
 		Expect(code).To(Equal(3))
 	})
 
-	It("serves the fix on both", func(ctx SpecContext) {
+	It("tells people of it", func(ctx SpecContext) {
+		Eventually(ctx, func() string { return s.Run(ctx, s.Biz, "cat", told).Out }).WithTimeout(stage.Patience).Should(
+			ContainSubstring(`"text":"web on biz was rolled back: `))
+	})
+
+	It("serves the fix on both, and tells people of the recovery, and of nothing twice", func(ctx SpecContext) {
 		s.OK(ctx, s.Laptop, "deploy-push", "web", build(ctx, "four", nil), "--wait")
 		Expect(stateOn(ctx, ava).Serving.StorePath).To(Equal(build(ctx, "four", nil)))
 		s.WaitAnswer(ctx, "web", "four")
+		Eventually(ctx, func() string { return s.OK(ctx, s.Biz, "cat", told) }).WithTimeout(stage.Patience).Should(
+			ContainSubstring(`"text":"web on biz is as wanted again: `))
+		Expect(strings.Count(s.OK(ctx, s.Biz, "cat", told), "\n")).To(Equal(2))
 	})
 
 	It("lets a host that was off catch up", func(ctx SpecContext) {

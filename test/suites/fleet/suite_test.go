@@ -23,6 +23,9 @@ func TestFleet(t *testing.T) {
 	RunSpecs(t, "fleet")
 }
 
+// told is where biz writes what people are to hear.
+const told = "/var/lib/biz-deployer/told"
+
 // s is the stage, ava its second host.
 var (
 	s   *stage.Stage
@@ -30,7 +33,9 @@ var (
 )
 
 var _ = BeforeSuite(func(ctx SpecContext) {
-	s = stage.New(ctx, stage.Options{})
+	config := stage.Quick()
+	config["notify"] = map[string]any{"command": []string{"/bin/sh", "-c", "cat >>" + told + "; echo >>" + told}}
+	s = stage.New(ctx, stage.Options{Config: config})
 	var err error
 	ava, err = s.Lab.Up(ctx, "ava", env.HostOptions{TrustedPublicKeys: []string{s.Key}, Config: stage.Quick()})
 	Expect(err).NotTo(HaveOccurred())
