@@ -77,6 +77,8 @@ type PublishProgress struct {
 
 // PublishPlan is what a Publish would do now.
 type PublishPlan struct {
+	// NarHash of the path as this machine has it, sha256:….
+	NarHash string
 	// Paths of the closure, and what they take on a host, in bytes.
 	Paths int
 	Size  int64

@@ -137,7 +137,7 @@ func (p *Publisher) Plan(ctx context.Context, storePath string) (providers.Publi
 	if err != nil {
 		return providers.PublishPlan{}, err
 	}
-	plan := providers.PublishPlan{Paths: len(s.order), Sign: s.unsigned}
+	plan := providers.PublishPlan{NarHash: s.records[storePath].narHash, Paths: len(s.order), Sign: s.unsigned}
 	for _, r := range s.records {
 		plan.Size += r.narSize
 	}
