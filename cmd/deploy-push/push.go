@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -90,11 +91,13 @@ func (o options) openStore(objects providers.Objects, location objectstore.Locat
 	}), publisher, nil
 }
 
-// once remembers an answer. Nobody asks at the same time: the publisher is done before the
-// manifest is written, and its own questions wait for each other.
+// once remembers an answer; a question without one is asked again.
 func once(ask func(context.Context) (bool, error)) func(context.Context) (bool, error) {
+	var mu sync.Mutex
 	var answer *bool
 	return func(ctx context.Context) (bool, error) {
+		mu.Lock()
+		defer mu.Unlock()
 		if answer != nil {
 			return *answer, nil
 		}

@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 
 	"github.com/nix-community/go-nix/pkg/narinfo/signature"
 
@@ -19,8 +18,8 @@ type PublisherOptions struct {
 	Objects providers.Objects
 	// KeyFile holds the secret key, name:base64, as Nix writes it, too.
 	KeyFile string
-	// Conditional tells whether the store honours conditional writes; asked once, before the
-	// first one. Nil means that it does.
+	// Conditional tells whether the store honours conditional writes. It is asked before each
+	// of them, so it has to remember its answer. Nil means that it does.
 	Conditional func(ctx context.Context) (bool, error)
 	// Environ is the environment that Nix gets when it is asked. Default os.Environ().
 	Environ []string
@@ -34,12 +33,11 @@ type PublisherOptions struct {
 // Nix is only asked what there is. So nobody needs to be a trusted user of the local Nix,
 // and it need not know the store's kind.
 type Publisher struct {
-	o           PublisherOptions
-	key         signature.SecretKey
-	public      string
-	name        string
-	trusted     []signature.PublicKey
-	conditional func(ctx context.Context) (bool, error)
+	o       PublisherOptions
+	key     signature.SecretKey
+	public  string
+	name    string
+	trusted []signature.PublicKey
 }
 
 var _ providers.Publisher = (*Publisher)(nil)
@@ -64,7 +62,10 @@ func NewPublisher(o PublisherOptions) (*Publisher, error) {
 	if o.Environ == nil {
 		o.Environ = os.Environ()
 	}
-	p := &Publisher{o: o, conditional: askOnce(o.Conditional)}
+	if o.Conditional == nil {
+		o.Conditional = func(context.Context) (bool, error) { return true, nil }
+	}
+	p := &Publisher{o: o}
 	if err := p.readKey(); err != nil {
 		return nil, err
 	}
@@ -89,28 +90,6 @@ func (p *Publisher) readKey() error {
 	public := p.key.ToPublicKey()
 	p.public, p.name, p.trusted = public.String(), public.Name, []signature.PublicKey{public}
 	return nil
-}
-
-// askOnce remembers the answer; a question without one is asked again.
-func askOnce(ask func(context.Context) (bool, error)) func(context.Context) (bool, error) {
-	if ask == nil {
-		return func(context.Context) (bool, error) { return true, nil }
-	}
-	var mu sync.Mutex
-	var answered, honours bool
-	return func(ctx context.Context) (bool, error) {
-		mu.Lock()
-		defer mu.Unlock()
-		if answered {
-			return honours, nil
-		}
-		answer, err := ask(ctx)
-		if err != nil {
-			return false, fmt.Errorf("asking the store for conditional writes: %w", err)
-		}
-		answered, honours = true, answer
-		return honours, nil
-	}
 }
 
 // PublicKey is what hosts must trust, name:base64.

@@ -209,9 +209,9 @@ func (p *Publisher) putCacheInfo(ctx context.Context) error {
 // putSmall writes with the condition where the store honours conditions. Elsewhere the last
 // writer wins: whoever it is, what is there can be pulled.
 func (p *Publisher) putSmall(ctx context.Context, key, text string, o providers.PutOptions) error {
-	conditional, err := p.conditional(ctx)
+	conditional, err := p.o.Conditional(ctx)
 	if err != nil {
-		return err
+		return fmt.Errorf("asking the store for conditional writes: %w", err)
 	}
 	if !conditional {
 		o.IfAbsent, o.IfMatch = false, ""
