@@ -78,6 +78,8 @@ type Closures interface {
 // Publisher puts closures of this machine's Nix store into the cache. It is the side of
 // the people who build; hosts have none.
 type Publisher interface {
+	// Plan tells what Publish would do, and changes nothing.
+	Plan(ctx context.Context, storePath string) (PublishPlan, error)
 	// Publish signs and uploads the closure, and returns when all of it was read back with
 	// a good signature. What the cache has already is not sent again. Safe to run twice.
 	Publish(ctx context.Context, r PublishRequest) (Published, error)

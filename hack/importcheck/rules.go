@@ -54,6 +54,7 @@ func rules() []rule {
 			may: []string{"golang.org/x/sys/...", "github.com/google/renameio/v2/..."},
 			why: "what adapters share is a small thing of the standard library, x/sys and renameio",
 		},
+		adapter("builder"),
 		adapter("caddy"),
 		adapter("fake"),
 		adapter("files", "github.com/fsnotify/fsnotify"),
