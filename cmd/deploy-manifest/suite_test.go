@@ -27,8 +27,10 @@ func TestDeployManifest(t *testing.T) {
 }
 
 const (
-	pathOne = "/nix/store/0123456789abcdfghijklmnpqrsvwxyz-web-1"
-	pathTwo = "/nix/store/0123456789abcdfghijklmnpqrsvwxyz-web-2"
+	// soonEnough bounds specs that wait for another process.
+	soonEnough = time.Minute
+	pathOne    = "/nix/store/0123456789abcdfghijklmnpqrsvwxyz-web-1"
+	pathTwo    = "/nix/store/0123456789abcdfghijklmnpqrsvwxyz-web-2"
 	// fromTheDocs is the JSON that people of the system before us have.
 	fromTheDocs = `{"name":"my-new-service","artifact":{"storePath":"/nix/store/placeholder"},"hosts":["biz"],
  "exec":{"command":null,"user":"root","group":"root"},"env":{"PORT":"8080","AREA":"Live"},

@@ -25,8 +25,12 @@ type write struct {
 }
 
 func (w *write) flags(c *cobra.Command) {
-	c.Flags().StringVarP(&w.message, "message", "m", "", "why, for people")
+	w.messageFlag(c)
 	c.Flags().BoolVar(&w.dryRun, "dry-run", false, "print what would change, and write nothing")
+}
+
+func (w *write) messageFlag(c *cobra.Command) {
+	c.Flags().StringVarP(&w.message, "message", "m", "", "why, for people (left out: made from the change)")
 }
 
 func (w *write) removalFlag(c *cobra.Command) {

@@ -46,14 +46,17 @@ func cut(text string) string {
 // sentence says what a person would have had to say to make the change.
 func (s *ServiceChange) sentence() string {
 	const most = 4
-	out := ""
+	out, verb := "", "set"
+	if !s.kept {
+		verb = "clear"
+	}
 	switch {
 	case s.Summary == unremoved:
 		return "forget that " + s.Service + " was removed"
 	case s.Service == "":
-		return "set " + few(s.Fields, most)
+		return verb + " " + few(s.Fields, most)
 	case s.release == "":
-		return "set " + s.Service + " " + few(s.Fields, most)
+		return verb + " " + s.Service + " " + few(s.Fields, most)
 	case s.release == noRelease:
 		out = "take the release of " + s.Service + " away"
 	default:

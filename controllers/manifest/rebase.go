@@ -28,7 +28,8 @@ type ConflictError struct {
 
 // Error names all of it.
 func (e *ConflictError) Error() string {
-	return "changed by somebody else in another way while you edited: " + strings.Join(e.Paths, ", ")
+	return "somebody else changed " + strings.Join(e.Paths, ", ") + " in another way while you edited, so nothing was written; " +
+		"`deploy-manifest edit` shows what is there now"
 }
 
 // ErrorReason makes it a reasoned error.

@@ -30,6 +30,8 @@ type ServiceChange struct {
 	// release is the new one, when it changed; others are the fields beside it.
 	release string
 	others  []string
+	// kept: some field has a value still, or a new one.
+	kept bool
 }
 
 // Summarise says what differs between two versions, a line for each service, in the order
@@ -63,6 +65,7 @@ func (s *ServiceChange) take(c v1.Change) {
 		s.Kind = v1.Removed
 	default:
 		s.Fields = append(s.Fields, c.Field)
+		s.kept = s.kept || c.Kind != v1.Removed
 	}
 }
 

@@ -33,6 +33,8 @@ var _ = Describe("what a write says that it changed", func() {
 				_, err := r.Edit(ctx, by, add(name))
 				Expect(err).NotTo(HaveOccurred())
 			}
+			_, err = r.Edit(ctx, by, alter(func(s *v1.Service) { s.Commit = "v1" }))
+			Expect(err).NotTo(HaveOccurred())
 			w.Clock.Advance(time.Second)
 			done, err := r.Edit(ctx, manifest.EditOptions{By: "ann@laptop", AllowMassRemoval: true}, change)
 			Expect(err).NotTo(HaveOccurred())
@@ -44,19 +46,20 @@ var _ = Describe("what a write says that it changed", func() {
 			Expect(done.After.Message).To(Equal(message))
 		},
 		Entry("a new release with its commit", alter(func(s *v1.Service) { manifest.SetRelease(s, pathTwo, commit) }),
-			[]string{"web: release 0123456…-web-1 → 3f2a9c1"}, "update web to 3f2a9c1"),
+			[]string{"web: release v1 → 3f2a9c1"}, "update web to 3f2a9c1"),
 		Entry("a new release without one", alter(func(s *v1.Service) { manifest.SetRelease(s, pathTwo, "") }),
-			[]string{"web: release 0123456…-web-1 → 0123456…-web-2"}, "update web to 0123456…-web-2"),
+			[]string{"web: release v1 → 0123456…-web-2"}, "update web to 0123456…-web-2"),
 		Entry("a release and fields", alter(func(s *v1.Service) {
 			manifest.SetRelease(s, pathTwo, "v1.2-rc")
 			s.Env = map[string]string{"AREA": "Live"}
-		}), []string{"web: release 0123456…-web-1 → v1.2-rc; env.AREA"}, "update web to v1.2-rc and set env.AREA"),
+		}), []string{"web: release v1 → v1.2-rc; env.AREA"}, "update web to v1.2-rc and set env.AREA"),
 		Entry("no release any more", alter(func(s *v1.Service) { s.Artifact = nil }),
-			[]string{"web: release 0123456…-web-1 → none"}, "take the release of web away"),
+			[]string{"web: release v1 → none"}, "take the release of web away"),
 		Entry("fields", alter(func(s *v1.Service) {
 			s.Protect = true
 			s.Env = map[string]string{"A": "1", "B": "2", "C": "3", "D": "4", "E": "5", "F": "6"}
 		}), []string{"web: env.A, env.B, env.C, env.D, env.E, env.F, …"}, "set web env.A, env.B, env.C, env.D, …"),
+		Entry("a field that is cleared", alter(func(s *v1.Service) { s.Commit = "" }), []string{"web: commit"}, "clear web commit"),
 		Entry("a service more", add("db"), []string{"db: added on biz"}, "add db"),
 		Entry("a service less", remove("web"), []string{"web: removed"}, "remove web"),
 		Entry("one that only a host knows", remove("old"), []string{"old: removed"}, "remove old"),
@@ -69,7 +72,7 @@ var _ = Describe("what a write says that it changed", func() {
 			manifest.Put(m, worker("db"))
 			manifest.SetRelease(m.Service("web"), pathTwo, commit)
 			return manifest.Remove(m, "api", "ann@laptop")
-		}, []string{"web: release 0123456…-web-1 → 3f2a9c1", "db: added on biz", "api: removed"}, "add db; remove api; update web to 3f2a9c1"),
+		}, []string{"web: release v1 → 3f2a9c1", "db: added on biz", "api: removed"}, "add db; remove api; update web to 3f2a9c1"),
 	)
 
 	It("says of a service that is wanted again only that", func() {
