@@ -68,6 +68,7 @@ func rules() []rule {
 			may: []string{"api/...", "reconcile", "providers", "controllers/...", logr},
 			why: "controllers decide over interfaces: api, reconcile, providers, the kinds and logr, never an adapter",
 		},
+		kind("cache"),
 		kind("manifest"),
 		kind("push"),
 		kind("report"),

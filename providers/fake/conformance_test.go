@@ -144,3 +144,10 @@ func proberHost() conformance.ProberHost {
 		},
 	}
 }
+
+var _ = Describe("the index of a cache", func() {
+	conformance.CacheIndex(func() (providers.CacheIndex, providers.Objects) {
+		store := fake.New().Store()
+		return fake.CacheIndex(store), store
+	})
+})
