@@ -24,6 +24,7 @@ var _ = Describe("deploy-manifest", func() {
 	BeforeEach(func(ctx SpecContext) {
 		p = newPerson()
 		p.must(ctx, "init")
+		p.cache()
 	})
 	addWeb := func(ctx SpecContext) {
 		GinkgoHelper()

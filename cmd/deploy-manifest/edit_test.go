@@ -20,6 +20,7 @@ var _ = Describe("deploy-manifest edit", func() {
 		p = newPerson()
 		GinkgoT().Setenv("VISUAL", "")
 		p.must(ctx, "init")
+		p.cache()
 		p.must(ctx, "add-service", `{"name":"web","hosts":["biz"],"artifact":{"storePath":"`+pathOne+`"},"env":{"PORT":"8080"},"http":{"domain":"www.example.com","internalPort":8080}}`)
 		p.must(ctx, "add-service", `{"name":"api","hosts":["biz"],"artifact":{"storePath":"`+pathOne+`"}}`)
 		GinkgoT().Setenv("TMPDIR", p.home)

@@ -53,7 +53,7 @@ s3://bucket?endpoint=…&profile=…, or file:///dir.`,
 	c.AddCommand(
 		a.initCommand(), a.showCommand(), a.listCommand(), a.historyCommand(), a.diffCommand(), a.validateCommand(),
 		a.addServiceCommand(), a.updateCommand(), a.setCommand(), a.removeServiceCommand(),
-		a.applyCommand(), a.editCommand(), a.rollbackCommand(), keygenCommand(), schemaCommand(),
+		a.applyCommand(), a.editCommand(), a.rollbackCommand(), a.cacheCommand(), keygenCommand(), schemaCommand(),
 	)
 	return c
 }

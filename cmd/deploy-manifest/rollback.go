@@ -27,7 +27,8 @@ With --service only the release of that service goes back, to the one that it ha
 the present one, or to that of VERSION: its store path and commit, and what else needs a
 new process, such as its environment. Its domain, its hosts and all other services stay.
 
-A rollback without VERSION is refused when somebody else wrote in the same moment what
+Whether the cache still has the releases is looked at: "cache gc" deletes those of old
+versions. A rollback without VERSION is refused when somebody else wrote in the same moment what
 it would undo.`,
 		Example: `  deploy-manifest rollback                       # undoes the last write
   deploy-manifest rollback --service web         # web's release before, and nothing else
@@ -66,7 +67,7 @@ func (a *app) rollback(c *cobra.Command, w write, o manifest.RollbackOptions) er
 		return usage(err)
 	}
 	w.message = cmp.Or(w.message, way.Message)
-	w.replace = o.Service == ""
+	w.replace, w.cached = o.Service == "", true
 	edited, err := a.edit(c, w, way.Edit)
 	if err == nil && edited != nil && manifest.IsArchive(edited.Archive) {
 		fmt.Fprintf(c.OutOrStdout(), "to undo this rollback: deploy-manifest rollback %s\n", edited.Archive)

@@ -37,6 +37,7 @@ var _ = Describe("transcripts", func() {
 
 	It("changes", func(ctx SpecContext) {
 		p.must(ctx, "init")
+		p.cache()
 		p.must(ctx, "add-service", `{"name":"web","hosts":["biz","second"],"artifact":{"storePath":"`+pathOne+`"},"env":{"PORT":"8080"},"http":{"domain":"www.example.com","internalPort":8080}}`)
 		p.must(ctx, "add-service", `{"name":"worker","hosts":["biz"],"artifact":{"storePath":"`+pathOne+`"}}`)
 		p.transcript.Reset()
@@ -130,6 +131,7 @@ services:
 	It("history", func(ctx SpecContext) {
 		commit := "3f2a9c1d7be0c5a1f2d3e4b5a6978812345678ab"
 		p.must(ctx, "init")
+		p.cache()
 		p.transcript.Reset()
 		p.run(ctx, "history")
 		p.must(ctx, "add-service", `{"name":"web","hosts":["biz"],"artifact":{"storePath":"`+pathOne+`"},"env":{"PORT":"8080"},"http":{"domain":"www.example.com","internalPort":8080}}`)

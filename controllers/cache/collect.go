@@ -33,7 +33,7 @@ type Report struct {
 	// Manifests and Hosts are what was asked what it needs.
 	Manifests int      `json:"manifests"`
 	Hosts     []string `json:"hosts"`
-	// KeptPaths and KeptBytes are needed, or about to be.
+	// KeptPaths and KeptBytes are what they need and the cache has.
 	KeptPaths int   `json:"keptPaths"`
 	KeptBytes int64 `json:"keptBytes"`
 	// Missing are the objects about paths that are needed, and that the cache has not.
@@ -56,6 +56,9 @@ func Collect(ctx context.Context, o Options) (Report, error) {
 	c := &collector{Options: o, report: Report{DryRun: o.DryRun, Hosts: []string{}, Deleted: []Candidate{}, Waiting: []Candidate{}}}
 	if o.DryRun {
 		err := c.decide(ctx, o.Now().UTC())
+		if err == nil {
+			c.tell(c.plan.doomed)
+		}
 		return c.report, err
 	}
 	claim, err := stake(ctx, o.Objects, collectPrefix, note{By: o.By, What: "collecting"}, o.Now)
@@ -97,11 +100,14 @@ func (c *collector) run(ctx context.Context) error {
 	if err := c.list.save(ctx, c.Objects); err != nil {
 		return err
 	}
-	if c.report.Postponed != "" {
-		c.postpone()
-		return nil
+	if c.report.Postponed == "" {
+		return c.sweep(ctx)
 	}
-	return c.sweep(ctx)
+	if len(c.plan.entries)+len(c.plan.contents) == 0 {
+		c.report.Postponed = "" // there was nothing to postpone
+	}
+	c.tell(nothing)
+	return nil
 }
 
 // decide reads everything and works out what is to be deleted.
@@ -133,6 +139,5 @@ func (c *collector) decide(ctx context.Context, now time.Time) error {
 			}
 		}
 	}
-	c.tell()
 	return nil
 }

@@ -4,15 +4,14 @@ import (
 	"cmp"
 	"slices"
 	"time"
-
-	"deployer/providers"
 )
 
 // Candidate is an object that nothing needs.
 type Candidate struct {
 	Key string `json:"key"`
-	// StorePath of an entry; empty for a content.
+	// StorePath of an entry, and the key of its content; empty for a content itself.
 	StorePath string `json:"storePath,omitempty"`
+	Content   string `json:"content,omitempty"`
 	Bytes     int64  `json:"bytes"`
 	// Since is when a collection first saw that nothing needs it, by the store's clock.
 	Since time.Time `json:"since"`
@@ -42,7 +41,7 @@ func decide(v *inventory, roots []string, before map[string]Candidate, now time.
 	due := map[string]bool{}
 	for _, key := range v.without(p.live) {
 		e := v.entries[key]
-		if p.list(e.ObjectInfo, e.StorePath, before, now) >= grace {
+		if p.list(*e, before, now) >= grace {
 			due[key] = true
 		}
 	}
@@ -64,19 +63,19 @@ func (p *plan) decideContents(v *inventory, stays map[string]bool, before map[st
 		if needed[key] {
 			continue
 		}
-		if p.list(info, "", before, now) >= grace && !named[key] {
+		if p.list(entry{ObjectInfo: info}, before, now) >= grace && !named[key] {
 			p.contents[key] = true
 		}
 	}
 }
 
 // list makes an object a candidate and tells for how long it has been one.
-func (p *plan) list(info providers.ObjectInfo, storePath string, before map[string]Candidate, now time.Time) time.Duration {
-	c := Candidate{Key: info.Key, StorePath: storePath, Bytes: info.Size, Since: now, ETag: info.ETag}
-	if was, known := before[info.Key]; known && was.ETag == info.ETag && info.ModifiedAt.Before(was.Since) && !was.Since.After(now) {
+func (p *plan) list(e entry, before map[string]Candidate, now time.Time) time.Duration {
+	c := Candidate{Key: e.Key, StorePath: e.StorePath, Content: e.Content, Bytes: e.Size, Since: now, ETag: e.ETag}
+	if was, known := before[e.Key]; known && was.ETag == e.ETag && e.ModifiedAt.Before(was.Since) && !was.Since.After(now) {
 		c.Since = was.Since
 	}
-	p.candidates[info.Key] = c
+	p.candidates[e.Key] = c
 	return now.Sub(c.Since)
 }
 

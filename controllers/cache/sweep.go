@@ -14,49 +14,27 @@ const deleters = 16
 
 func isCollection(key string) bool { return strings.HasPrefix(key, collectPrefix) }
 
-// tell fills in what was decided, as if all of it were done.
-func (c *collector) tell() {
-	r, p := &c.report, &c.plan
-	r.Missing = p.missing
-	r.Deleted = p.sorted(p.doomed)
-	r.Waiting = p.sorted(func(key string) bool { return !p.doomed(key) })
-	c.next()
-	for key, e := range c.items.entries {
-		if !p.entries[key] {
-			r.KeptPaths++
-			r.KeptBytes += e.Size
-		}
-	}
-	for key, o := range c.items.contents {
-		if !p.contents[key] {
-			r.KeptBytes += o.Size
-		}
-	}
-}
-
-// next works out when something may be deleted.
-func (c *collector) next() {
-	for _, w := range c.report.Waiting {
-		if at := w.Since.Add(c.Grace); c.report.NextAt.IsZero() || at.Before(c.report.NextAt) {
-			c.report.NextAt = at
-		}
-	}
-}
-
-// postpone takes back what was told of deletions.
-func (c *collector) postpone() {
+// tell fills in what is gone, or would be, and what is not.
+func (c *collector) tell(gone func(key string) bool) {
 	r := &c.report
-	if len(r.Deleted) == 0 {
-		r.Postponed = ""
-		return
+	r.Missing = c.plan.missing
+	r.Deleted = c.plan.sorted(gone)
+	r.Waiting = c.plan.sorted(func(key string) bool { return !gone(key) })
+	for _, w := range r.Waiting {
+		if at := w.Since.Add(c.Grace); r.NextAt.IsZero() || at.Before(r.NextAt) {
+			r.NextAt = at
+		}
 	}
-	for _, d := range r.Deleted {
-		r.KeptBytes += d.Bytes
+	for key := range c.plan.live {
+		r.KeptPaths++
+		r.KeptBytes += c.items.entries[key].Size
 	}
-	r.KeptPaths += len(c.plan.entries)
-	r.Waiting, r.Deleted = c.plan.sorted(func(string) bool { return true }), []Candidate{}
-	c.next()
+	for key := range c.items.contentsOf(c.plan.live) {
+		r.KeptBytes += c.items.contents[key].Size
+	}
 }
+
+func nothing(string) bool { return false }
 
 // sweep deletes what is doomed, entries first, and from what refers to what is referred to.
 // It stops at the first thing that goes wrong, and keeps the list of candidates true.
@@ -74,7 +52,7 @@ func (c *collector) sweep(ctx context.Context) error {
 			break
 		}
 	}
-	c.report.Deleted = c.plan.sorted(func(key string) bool { return gone[key] })
+	c.tell(func(key string) bool { return gone[key] })
 	if len(gone) == 0 {
 		return failed
 	}
