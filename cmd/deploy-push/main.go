@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -69,14 +70,16 @@ func (o options) push(ctx context.Context, out io.Writer, service, storePath str
 	if err != nil {
 		return err
 	}
-	u := &updater{out: out, options: o, repository: manifest.NewRepository(manifest.Options{
+	line := func(line string) { fmt.Fprintln(out, line) }
+	careful := &careful{Publisher: publisher, objects: objects, service: service, line: line}
+	defer careful.done(ctx)
+	u := &updater{out: out, careful: careful, options: o, repository: manifest.NewRepository(manifest.Options{
 		Objects: objects, StoreName: location.String(),
 		Conditional: func(ctx context.Context) (bool, error) { return objectstore.ProbeConditional(ctx, objects) },
 		Warn:        func(m string) { fmt.Fprintln(out, "warning:", m) },
 	})}
 	_, err = push.Push(ctx, push.Options{
-		Service: service, StorePath: storePath, Publisher: publisher, Check: u.check, Update: u.update,
-		Progress: func(line string) { fmt.Fprintln(out, line) },
+		Service: service, StorePath: storePath, Publisher: careful, Check: u.check, Update: u.update, Progress: line,
 	})
 	return err
 }
@@ -100,6 +103,7 @@ type updater struct {
 	options
 	out        io.Writer
 	repository *manifest.Repository
+	careful    *careful
 }
 
 // check comes before the upload, so that nobody waits for an upload in vain.
@@ -125,7 +129,7 @@ func find(m *v1.Manifest, service string) (*v1.Service, error) {
 func (u *updater) update(ctx context.Context, r push.Release) error {
 	edited, err := u.repository.Edit(ctx, manifest.EditOptions{By: cli.Who(), Message: u.message}, func(m *v1.Manifest) error {
 		s, err := find(m, r.Service)
-		if err != nil {
+		if err := cmp.Or(err, u.careful.valid()); err != nil {
 			return err
 		}
 		demanded := s.Artifact != nil && s.Artifact.NarHash != ""
