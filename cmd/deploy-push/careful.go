@@ -43,9 +43,10 @@ func (p *careful) valid() error {
 	return p.announced.Valid()
 }
 
-// done lets collections go on.
+// done lets collections go on: the manifest names what was published, or never will.
 func (p *careful) done(ctx context.Context) {
 	if p.announced != nil {
 		p.announced.Done(ctx)
+		p.announced = nil
 	}
 }
