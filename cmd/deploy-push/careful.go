@@ -35,9 +35,9 @@ func (p *careful) Publish(ctx context.Context, r providers.PublishRequest) (prov
 }
 
 // valid is an error when a collection may have run since: then the manifest must not name
-// what was published.
+// what was published. A trial has none to announce, and nothing to lose.
 func (p *careful) valid() error {
-	if p.announced == nil {
+	if p == nil || p.announced == nil {
 		return nil
 	}
 	return p.announced.Valid()
