@@ -21,16 +21,22 @@ func storePath(n int, name string) string {
 	return fmt.Sprintf("/nix/store/%032d-%s", n, name)
 }
 
-// upload writes a path into the cache of the person's store, as Nix would.
-func (p *person) upload(storePath string, refs ...string) {
-	GinkgoHelper()
+// narinfoOf is what a cache has of a path, as Nix writes it.
+func narinfoOf(storePath string, refs ...string) map[string]string {
 	const hash = "1impfw8zdgisxkghq9a3q7cn7jb9zyzgxdydiamp8z2nlyyl0h5h"
 	base := path.Base(storePath)
 	content := "nar/" + base[:32] + ".nar.zst"
 	text := fmt.Sprintf("StorePath: %s\nURL: %s\nCompression: zstd\nFileHash: sha256:%s\nFileSize: 4\nNarHash: sha256:%s\nNarSize: 200\nReferences: %s\n",
 		storePath, content, hash, hash, strings.Join(append([]string{base}, refs...), " "))
-	p.write("store/"+content, strings.Repeat("x", 3000))
-	p.write("store/"+base[:32]+".narinfo", text)
+	return map[string]string{content: strings.Repeat("x", 3000), base[:32] + ".narinfo": text}
+}
+
+// upload writes a path into the cache of the person's store.
+func (p *person) upload(storePath string, refs ...string) {
+	GinkgoHelper()
+	for key, content := range narinfoOf(storePath, refs...) {
+		p.write("store/"+key, content)
+	}
 }
 
 func (p *person) has(storePath string) bool {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -211,6 +212,22 @@ var _ = Describe("deploy-manifest edit", func() {
 		Expect(shown(2)).To(ContainSubstring("#! services[2].http.domain: www.example.org/ is already taken by service web"))
 		Expect(current(ctx).Service("web").HTTP.Domain).To(Equal("www.example.info"))
 		Expect(current(ctx).Service("shop")).NotTo(BeNil())
+	}, SpecTimeout(soonEnough))
+
+	It("goes on after Ctrl-C was pressed in the editor, which is for the editor", func(ctx SpecContext) {
+		pressed, press := context.WithCancel(ctx)
+		trigger := filepath.Join(p.home, "trigger")
+		go func() {
+			defer GinkgoRecover()
+			Eventually(ctx, func() error { _, err := os.Stat(trigger); return err }).Should(Succeed())
+			press()
+			Expect(os.Remove(trigger)).To(Succeed())
+		}()
+		hands("touch " + trigger + "; while [ -e " + trigger + ` ]; do sleep 0.02; done; sed -i 's/www.example.com/www.example.org/' "$1"`)
+		r := p.run(pressed, "edit", "web")
+		Expect(r.code).To(Equal(cli.ExitOK), r.err)
+		Expect(pressed.Err()).To(HaveOccurred())
+		Expect(current(ctx).Service("web").HTTP.Domain).To(Equal("www.example.org"))
 	}, SpecTimeout(soonEnough))
 
 	It("says how an editor is named when there is none, and what one said that failed", func(ctx SpecContext) {

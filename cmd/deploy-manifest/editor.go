@@ -33,6 +33,9 @@ func editor(getenv func(string) string) (string, error) {
 func runEditor(c *cobra.Command, command, file string) error {
 	cmd := exec.CommandContext(context.WithoutCancel(c.Context()), "/bin/sh", "-c", command+` "$@"`, command, file)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.InOrStdin(), c.OutOrStdout(), c.ErrOrStderr()
+	pressed := make(chan os.Signal, 1)
+	signal.Notify(pressed, os.Interrupt) // so that none of them, not the second either, ends us
+	defer signal.Stop(pressed)
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("the editor (%s) failed: %w", command, err)
 	}

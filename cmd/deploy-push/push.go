@@ -53,7 +53,7 @@ func (o options) run(c *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	j := &job{options: o, subject: s, out: c.OutOrStdout(), errOut: c.ErrOrStderr(), display: d, repository: r, publisher: p}
+	j := &job{options: o, subject: s, out: c.OutOrStdout(), errOut: c.ErrOrStderr(), display: d, repository: r, publisher: p, objects: objects}
 	if o.dryRun {
 		return explain(ctx, j.try(ctx))
 	}
@@ -124,6 +124,9 @@ type job struct {
 	display     *display
 	repository  *manifest.Repository
 	publisher   *nix.Publisher
+	// objects are the store; careful announces the push to collections of its cache.
+	objects providers.Objects
+	careful *careful
 }
 
 func (j *job) pushOptions(u *updater) push.Options {
@@ -138,8 +141,12 @@ func (j *job) pushOptions(u *updater) push.Options {
 }
 
 func (j *job) push(ctx context.Context) error {
+	j.careful = &careful{Publisher: j.publisher, objects: j.objects, service: j.service, line: j.display.line}
+	defer j.careful.done(ctx)
 	u := j.updater()
-	d, err := push.Push(ctx, j.pushOptions(u))
+	o := j.pushOptions(u)
+	o.Publisher = j.careful
+	d, err := push.Push(ctx, o)
 	if err != nil {
 		return err
 	}

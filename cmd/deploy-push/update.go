@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -92,7 +93,7 @@ func (u *updater) update(ctx context.Context, r push.Release) (generation int64,
 func (u *updater) edit(ctx context.Context, r push.Release, o manifest.EditOptions) (*manifest.Edited, error) {
 	return u.repository.Edit(ctx, o, func(m *v1.Manifest) error {
 		s, err := find(m, r.Service)
-		if err != nil {
+		if err := cmp.Or(err, u.careful.valid()); err != nil {
 			return err
 		}
 		demanded := s.Artifact != nil && s.Artifact.NarHash != ""

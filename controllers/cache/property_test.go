@@ -171,7 +171,7 @@ func (t *town) rollback(ctx context.Context, to *v1.Manifest) error {
 			continue
 		}
 		if _, err := t.store.Stat(ctx, keyOf(p)); err != nil {
-			return nil //nolint:nilerr // collected long ago: the person is told so
+			return nil // collected long ago: the person is told so
 		}
 		if lack := t.lacks(ctx, p); lack != "" {
 			t.complain("the cache had the entry of %s, and lacked %s", p, lack)

@@ -46,7 +46,8 @@ func cut(text string) string {
 // sentence says what a person would have had to say to make the change.
 func (s *ServiceChange) sentence() string {
 	const most = 4
-	out, verb := "", "set"
+	var out string
+	verb := "set"
 	if !s.kept {
 		verb = "clear"
 	}
