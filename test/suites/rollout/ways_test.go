@@ -26,7 +26,7 @@ func ways() []way {
 	return []way{
 		{what: "exits at once", settings: set("mode", "exit", "exit-code", "3"), reason: "Exited", says: "exit status 3"},
 		{what: "exits after three seconds", settings: set("start-delay", "1m", "exit-after", "3s"), reason: "Exited", says: "exit status 1"},
-		{what: "is killed by a signal", settings: set("start-delay", "1m", "exit-after", "300ms", "exit-signal", "SEGV"), reason: "Exited", says: "SEGV"},
+		{what: "is killed by a signal", settings: set("start-delay", "1m", "exit-after", "300ms", "exit-signal", "KILL"), reason: "Exited", says: "KILL"},
 		{what: "never listens", settings: set("mode", "hang"), reason: "HealthDeadlineExceeded", says: "refused"},
 		{what: "answers 500 to the health check", settings: set("health-status", "500"), reason: "HealthDeadlineExceeded", says: "500"},
 		{what: "answers 404 where the path is named", settings: set("health-status", "404"), reason: "HealthDeadlineExceeded", says: "404"},
