@@ -14,6 +14,7 @@ import (
 
 	v1 "deployer/api/v1"
 	"deployer/controllers/manifest"
+	"deployer/controllers/notify"
 	"deployer/controllers/report"
 	"deployer/controllers/service"
 	"deployer/controllers/sweep"
@@ -27,6 +28,13 @@ type Options struct {
 	Host       providers.Host
 	HostName   string
 	Repository *manifest.Repository
+	// Objects is the store, for this host's report and those of the others; nil keeps this
+	// host to itself.
+	Objects providers.Objects
+	// Silent keeps this host's report out of the store.
+	Silent bool
+	// Messengers hear of what goes wrong, and when it is over.
+	Messengers []providers.Messenger
 	// Version of this program, for reports.
 	Version string
 	// Workers is how many services are worked on at once, FullPass how often everything is
@@ -54,9 +62,13 @@ type Set struct {
 	Sweeper  *sweep.Sweeper
 	Engine   *reconcile.Controller
 
-	options Options
-	holds   holds
-	pacer   *watch.Pacer
+	options    Options
+	holds      holds
+	pacer      *watch.Pacer
+	neighbours *neighbours
+	notifier   *notify.Notifier
+	// generation is the one that was in force at the last look.
+	generation atomic.Int64
 	// stale is whether the manifest was, at the last look.
 	stale atomic.Bool
 }
@@ -78,10 +90,20 @@ func New(o Options) *Set {
 		Names: s.onHost, OnChange: s.manifestChanged, Now: o.Now,
 	})
 
+	s.notifier = notify.New(notify.Options{Host: o.HostName, Messengers: o.Messengers, Now: o.Now})
+
+	hear := neighbourOptions{
+		objects: o.Objects, host: o.HostName, manifest: s.Source.Manifest, enqueue: func(name string) { s.Engine.Enqueue(name) }, every: o.Pace.Min, now: o.Now,
+	}
+	if s.notifier.Active() {
+		hear.silent, hear.back = s.notifier.HostSilent, s.notifier.HostBack
+	}
+	s.neighbours = newNeighbours(hear)
+
 	s.Services = service.New(service.Options{
-		Host: o.Host, HostName: o.HostName, Desired: s.Source.Lookup, Held: s.held, OnStep: o.OnStep,
+		Host: o.Host, HostName: o.HostName, Desired: s.Source.Lookup, Held: s.held, OnStep: o.OnStep, Fleet: s.askFleet,
 		Successor: s.successor,
-		Report:    s.Board.Service, Gone: s.Board.Gone,
+		Report:    s.reported, Gone: s.gone,
 	})
 
 	s.Sweeper = sweep.New(sweep.Options{
@@ -101,6 +123,9 @@ func New(o Options) *Set {
 // and tells of it: the first answer of the store may take its time.
 func (s *Set) Load(ctx context.Context) error {
 	err := errors.Join(s.holds.load(ctx), s.Source.Load(ctx))
+	if last, lastErr := s.options.Host.States.LoadState(ctx); lastErr == nil {
+		s.notifier.Remember(last) // without it, what is ill is told once more
+	}
 	status, _ := s.Source.Status()
 	s.manifestChanged(status)
 	for _, name := range s.names(ctx) {
@@ -117,6 +142,17 @@ func (s *Set) Run(ctx context.Context) error {
 	var reporting sync.WaitGroup
 	reportCtx, stopReporting := context.WithCancel(context.WithoutCancel(ctx))
 	reporting.Go(func() { s.Board.Run(reportCtx) })
+	if s.notifier.Active() {
+		reporting.Go(func() { s.notifier.Run(reportCtx) })
+	}
+	if s.options.Objects != nil {
+		reporting.Go(func() { s.neighbours.run(reportCtx) })
+	}
+	if s.mayReport() {
+		reporting.Go(func() {
+			report.NewPublisher(report.PublisherOptions{Board: s.Board, Objects: s.options.Objects}).Run(reportCtx)
+		})
+	}
 
 	sources := []reconcile.Source{
 		s.Source, s.Sweeper,
@@ -228,12 +264,20 @@ func (s *Set) onHost(ctx context.Context) ([]string, error) {
 
 func (s *Set) manifestChanged(status v1.ManifestStatus) {
 	_, problem := s.Source.Status()
-	s.Board.Manifest(status, s.Source.Manifest(), problem)
+	m := s.Source.Manifest()
+	s.Board.Manifest(status, m, problem)
 	stale := status.StaleSince != nil
-	if !s.stale.Swap(stale) || stale {
+	back := s.stale.Swap(stale) && !stale
+	newer := false
+	if m != nil {
+		before := s.generation.Swap(m.Generation)
+		newer = before != 0 && before != m.Generation
+	}
+	if !back && !newer {
 		return
 	}
-	// The store is back: what waited for it has waited long enough.
+	// The store is back: what waited for it has waited long enough. Or there is a newer
+	// manifest: people wait for each service's word on it, also where nothing changes.
 	for _, name := range s.names(context.Background()) {
 		s.Engine.Enqueue(name)
 	}

@@ -26,6 +26,9 @@ type PutOptions struct {
 	// IfAbsent: the key must not exist.
 	IfAbsent    bool
 	ContentType string
+	// Sent is told of the body's bytes as they leave, from several goroutines. A try that
+	// has to be begun again takes back what it told. May be nil.
+	Sent func(n int64)
 }
 
 // ObjectInfo describes an object.
@@ -58,6 +61,40 @@ type PublishRequest struct {
 	StorePath string
 	// Progress gets a line for people now and then. May be nil.
 	Progress func(line string)
+	// Watch is told how far the upload is, often, and never twice at once. May be nil.
+	Watch func(PublishProgress)
+}
+
+// PublishProgress is how far an upload is.
+type PublishProgress struct {
+	// Paths to upload, and those of which the cache has all by now.
+	Paths, PathsDone int
+	// Size of those paths in bytes, not compressed, and what of it is uploaded.
+	Size, SizeDone int64
+	// Sent bytes so far, compressed.
+	Sent int64
+}
+
+// PublishPlan is what a Publish would do now.
+type PublishPlan struct {
+	// NarHash of the path as this machine has it, sha256:….
+	NarHash string
+	// Paths of the closure, and what they take on a host, in bytes.
+	Paths int
+	Size  int64
+	// Upload lists what the cache lacks, references before referrers.
+	Upload []PublishPath
+	// Sign lists what the cache has and our key has not signed yet.
+	Sign []string
+}
+
+// PublishPath is one path that would be uploaded.
+type PublishPath struct {
+	StorePath string
+	// Size in bytes, not compressed.
+	Size int64
+	// Problem of what the cache has in its place; empty when it has nothing.
+	Problem string
 }
 
 // Published is what the cache has after a Publish.

@@ -78,6 +78,8 @@ type Closures interface {
 // Publisher puts closures of this machine's Nix store into the cache. It is the side of
 // the people who build; hosts have none.
 type Publisher interface {
+	// Plan tells what Publish would do, and changes nothing.
+	Plan(ctx context.Context, storePath string) (PublishPlan, error)
 	// Publish signs and uploads the closure, and returns when all of it was read back with
 	// a good signature. What the cache has already is not sent again. Safe to run twice.
 	Publish(ctx context.Context, r PublishRequest) (Published, error)
@@ -181,6 +183,15 @@ type Watcher interface {
 	// Watch calls changed until ctx ends, and returns nil then. It mends its own
 	// connections; an error is something it can never watch. changed never blocks.
 	Watch(ctx context.Context, changed func(service string)) error
+}
+
+// Messenger takes notifications to people.
+type Messenger interface {
+	// Name says where to, without anything secret.
+	Name() string
+	// Send takes one message, JSON. It is bounded, and may be tried again: the same message
+	// may arrive twice.
+	Send(ctx context.Context, message []byte) error
 }
 
 // History is the record of deployments on this host, bounded, for people.

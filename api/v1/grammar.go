@@ -20,6 +20,10 @@ func badServiceName(s string) string {
 	return ""
 }
 
+// IsServiceName reports whether a manifest could name a service so. What has another name
+// on a host is not ours.
+func IsServiceName(s string) bool { return badServiceName(s) == "" }
+
 // isLabel: [a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?
 func isLabel(s string) bool {
 	if s == "" || len(s) > 63 || s[0] == '-' || s[len(s)-1] == '-' {

@@ -173,7 +173,8 @@ type Deploy struct {
 	Soak Duration `json:"soak,omitempty"`
 	// Drain is how long open connections may finish; 30s when left out, at most 1h.
 	Drain Duration `json:"drain,omitempty"`
-	// Order of hosts, the first being the canary.
+	// Order of hosts, the first being the canary: each starts a release that it never had
+	// only when those before it have soaked it, and hosts that are not listed come last.
 	Order []string `json:"order,omitempty"`
 	// Attempt makes a new revision of the same content: another try.
 	Attempt int `json:"attempt,omitempty"`

@@ -2,6 +2,9 @@ package v1
 
 import "strings"
 
+// Nearest returns the known name that was probably meant, or "".
+func Nearest(name string, known []string) string { return nearest(name, known) }
+
 // nearest returns the known name that was probably meant, or "". Case, - and _ do not
 // count; of the rest a third may be wrong.
 func nearest(name string, known []string) string {

@@ -14,7 +14,7 @@ func ParseRootName(name string) (service, revision string, ok bool) {
 		return "", "", false
 	}
 	service, revision = name[:i], name[i+1:]
-	return service, revision, badServiceName(service) == "" && isRevision(revision)
+	return service, revision, IsServiceName(service) && isRevision(revision)
 }
 
 // isRevision: the hash version, and base32hex. Of other versions, too: a newer daemon

@@ -46,9 +46,14 @@ func run(ctx context.Context, o runOptions) error {
 	}
 	defer h.Close()
 
+	messengers, err := config.Notify.Messengers()
+	if err != nil {
+		return cli.Exit(cli.ExitUsage, err)
+	}
 	m := newMetrics()
 	set := controllers.New(controllers.Options{
 		Host: h.Host, HostName: h.Name, Repository: h.Repository, Version: cli.Version,
+		Objects: h.Objects, Silent: !config.Report, Messengers: messengers,
 		Workers: config.Workers, FullPass: time.Duration(config.FullPass), Pace: pace(config), Sweep: patience(config),
 		Watchers: h.Watchers, Metrics: m, OnStep: m.stepDone, Logger: log,
 	})

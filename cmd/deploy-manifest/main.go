@@ -51,7 +51,7 @@ s3://bucket?endpoint=…&profile=…, or file:///dir.`,
 	}
 	c.PersistentFlags().StringVar(&a.store, "store", "", "the store's URL")
 	c.AddCommand(
-		a.initCommand(), a.showCommand(), a.listCommand(), a.diffCommand(), a.validateCommand(),
+		a.initCommand(), a.showCommand(), a.listCommand(), a.statusCommand(), a.diffCommand(), a.validateCommand(),
 		a.addServiceCommand(), a.updateCommand(), a.setCommand(), a.removeServiceCommand(),
 		a.holdCommand(), a.unholdCommand(), a.retryCommand(),
 		a.applyCommand(), a.rollbackCommand(), keygenCommand(), schemaCommand(),

@@ -37,10 +37,10 @@ bring: Nix, Caddy. The configuration that is there stays; where it says somethin
 the flags, a line says so.
 
 On NixOS import config/nixos/module.nix instead.`,
-		Example: `  sudo bin/deployerctl install --store 's3://acme-deploy?endpoint=nyc3.digitaloceanspaces.com&profile=acme' \
+		Example: `  deployerctl install --dry-run       # what it would do
+  sudo bin/deployerctl install --store 's3://acme-deploy?endpoint=nyc3.digitaloceanspaces.com&profile=acme' \
       --trusted-key acme-1:Wl0nDZ0mPCSLcRbC2BIWXkXmlCm5wc3yMYVIJ2vPzRE=
-  sudo deployerctl install --dry-run       # what it would do
-  sudo deployerctl install                 # is everything still in place?
+  sudo deployerctl install            # is everything still in place?
   sudo deployerctl install --host biz2 --force   # change the name in the configuration that is there`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return a.install(c, format, o) },
@@ -48,7 +48,7 @@ On NixOS import config/nixos/module.nix instead.`,
 	f := c.Flags()
 	f.StringVar(&o.Store, "store", "", "the store; file:///var/lib/biz-deployer/store if there is no configuration yet")
 	f.StringVar(&o.Host, "host", "", "the name by which the manifest means this host; this machine's own if there is no configuration yet")
-	f.StringArrayVar(&o.TrustedKeys, "trusted-key", nil, "a key that closures may be signed with, name:base64 as `deploy-manifest keygen` prints it; repeat it for several")
+	f.StringArrayVar(&o.TrustedKeys, "trusted-key", nil, "a `key` that closures may be signed with, name:base64 as deploy-manifest keygen prints it; repeat it for several")
 	f.BoolVar(&o.Force, "force", false, "replace what somebody else wrote, and keep a copy as .bak")
 	f.BoolVar(&o.DryRun, "dry-run", false, "change nothing, and print what would be done")
 	f.BoolVar(&o.WithoutCaddy, "without-caddy", false, "leave Caddy alone")

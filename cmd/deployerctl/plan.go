@@ -73,7 +73,7 @@ func (a *app) planWithoutDaemon(ctx context.Context, only string) (control.PlanA
 		return control.PlanAnswer{}, err
 	}
 	defer h.Close()
-	set := controllers.New(controllers.Options{Host: h.Host, HostName: h.Name, Repository: h.Repository, Version: cli.Version})
+	set := controllers.New(controllers.Options{Host: h.Host, HostName: h.Name, Repository: h.Repository, Objects: h.Objects, Version: cli.Version})
 	if err := set.Load(ctx); err != nil {
 		return control.PlanAnswer{}, err
 	}

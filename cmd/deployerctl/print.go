@@ -45,6 +45,9 @@ func printHead(w io.Writer, state seen) {
 		fmt.Fprintf(w, "THE DAEMON DOES NOT RUN: what follows is %s old; `systemctl start biz-deployer`\n", ago(state.UpdatedAt))
 		return
 	}
+	if c := v1.FindCondition(state.Conditions, v1.Reported); c != nil && c.Status == v1.False && c.Reason != "SwitchedOff" {
+		fmt.Fprintf(w, "THE FLEET DOES NOT SEE THIS HOST: %s: %s\n", c.Reason, c.Message)
+	}
 	if state.Manifest.StaleSince != nil {
 		c := v1.FindCondition(state.Conditions, "ManifestRead")
 		message := "the store does not answer"

@@ -12,6 +12,7 @@ import (
 
 	v1 "deployer/api/v1"
 	"deployer/cmd/internal/cli"
+	"deployer/controllers/fleet"
 	"deployer/providers/statefile"
 )
 
@@ -131,6 +132,10 @@ func serviceCode(s v1.ServiceState) int {
 		return cli.ExitFailed
 	case s.Sync == v1.SyncUnknown:
 		return cli.ExitUnknown
+	case s.Reason == fleet.HeldByFleet:
+		return cli.ExitFailed
+	case s.Reason == fleet.WaitsForCanary:
+		return cli.ExitDifferent
 	case s.State == v1.Waiting, s.State == v1.HeldState:
 		return cli.ExitOK
 	case s.Sync != v1.Synced, s.Health == v1.Progressing:

@@ -1,5 +1,5 @@
-// Package report gathers what this host knows of itself, and keeps state.json and the
-// control socket told. Publishing it to the store comes here, too.
+// Package report gathers what this host knows of itself, and keeps state.json, the control
+// socket and the store told.
 package report
 
 import (
@@ -32,6 +32,8 @@ type Options struct {
 type Board struct {
 	o     Options
 	dirty chan struct{}
+	// toStore is dirty for the Publisher.
+	toStore chan struct{}
 
 	mu       sync.Mutex
 	head     v1.HostState
@@ -51,7 +53,7 @@ func New(o Options) *Board {
 		o.Now = time.Now
 	}
 	return &Board{
-		o: o, dirty: make(chan struct{}, 1), services: map[string]v1.ServiceState{},
+		o: o, dirty: make(chan struct{}, 1), toStore: make(chan struct{}, 1), services: map[string]v1.ServiceState{},
 		head: v1.HostState{APIVersion: v1.APIVersion, Kind: v1.KindHostState, Host: o.Host, Daemon: o.Daemon},
 	}
 }
@@ -137,6 +139,23 @@ func (b *Board) Manifest(status v1.ManifestStatus, inForce *v1.Manifest, problem
 	})
 }
 
+// Reported takes how the last report to the store went; nil: it is there. Only another
+// reason is a change, or a store that is away would be reported to it without end.
+func (b *Board) Reported(err error) {
+	b.change(func() bool {
+		c := v1.Condition{Type: v1.Reported, Status: v1.True, Reason: "Published", LastTransitionTime: b.o.Now().UTC()}
+		if err != nil {
+			c.Status, c.Reason, c.Message = v1.False, providers.ReasonOf(err), err.Error()
+		}
+		old := v1.FindCondition(b.head.Conditions, v1.Reported)
+		if old != nil && old.Status == c.Status && old.Reason == c.Reason {
+			return false
+		}
+		b.head.Conditions = v1.SetCondition(slices.Clone(b.head.Conditions), c)
+		return true
+	})
+}
+
 // change does f; when that says that something worth a write changed, one follows.
 func (b *Board) change(f func() bool) {
 	b.mu.Lock()
@@ -148,8 +167,13 @@ func (b *Board) change(f func() bool) {
 	if !changed {
 		return
 	}
+	signal(b.dirty)
+	signal(b.toStore)
+}
+
+func signal(listener chan<- struct{}) {
 	select {
-	case b.dirty <- struct{}{}:
+	case listener <- struct{}{}:
 	default:
 	}
 }

@@ -53,7 +53,7 @@ func stateOf(s *Scope, left Step, err error) v1.State {
 		return v1.Reverting
 	case s.Condemned != nil, isCertain(s.Blocked) || isOwn(err) || err != nil && reconcile.IsTerminal(err) || s.down() || isStuck(err):
 		return v1.Stalled
-	case s.Assignment.Revision == "":
+	case s.Assignment.Revision == "", s.Deferred != nil:
 		return v1.Waiting
 	case left == nil && err == nil, s.settledNow():
 		return v1.Settled
@@ -108,7 +108,7 @@ func syncOf(s *Scope, j judgement, err error) v1.Sync {
 		return v1.SyncUnknown
 	case s.Facts.RouteErr != nil:
 		return v1.SyncUnknown
-	case s.Condemned != nil || s.Target != nil && !s.Target.Wanted && s.Assignment.Revision != "":
+	case s.Condemned != nil || s.Deferred != nil || s.Target != nil && !s.Target.Wanted && s.Assignment.Revision != "":
 		return v1.OutOfSync
 	case err == nil && j.tidy && s.Assignment.Kind == v1.Assigned:
 		return v1.Synced
@@ -190,6 +190,8 @@ func reasonOf(s, about *Scope, j judgement, err error) (reason, message string) 
 		return providers.ReasonOf(s.Blocked), oneLine(s.Blocked)
 	case j.state == v1.Stalled:
 		return "Exited", endedFault(s, v1.Primary).Error()
+	case j.state == v1.Waiting && s.Deferred != nil:
+		return providers.ReasonOf(s.Deferred), oneLine(s.Deferred)
 	case j.state == v1.Waiting:
 		return "NoRelease", waitMessage(s)
 	case j.state == v1.Unlisted:

@@ -31,6 +31,9 @@ func (r *Reconciler) observe(ctx context.Context, name string, m *memory) (*Scop
 		s.Facts.Secret, s.Facts.SecretErr = r.host.Secrets.Read(ctx, s.Assignment.Service.EnvFile)
 		m.doubts(s.Facts.SecretErr)
 	}
+	if s.isNewHere() {
+		s.Deferred = r.fleet(ctx, name, s.Assignment.Revision)
+	}
 	chooseTarget(s)
 	if s.Assignment.Kind == v1.Dismissed {
 		s.Successor = r.successor(Place{Service: name, Route: m.seen().Route, Port: s.port(v1.Primary)})
@@ -41,6 +44,20 @@ func (r *Reconciler) observe(ctx context.Context, name string, m *memory) (*Scop
 	observeRoute(ctx, s)
 	observeSlots(ctx, s)
 	return s, nil
+}
+
+// isNewHere: the manifest wants a revision of which this host has nothing. What was begun is
+// this host's own business, also when it is tried again.
+func (s *Scope) isNewHere() bool {
+	if s.Assignment.Kind != v1.Assigned || s.Assignment.Revision == "" {
+		return false
+	}
+	for _, r := range s.Facts.Releases.Staged {
+		if r.Instance.Revision == s.Assignment.Revision {
+			return false
+		}
+	}
+	return true
 }
 
 // doubts notes the first observation of a pass that failed without ending it.

@@ -17,7 +17,7 @@ func (r *Reconciler) Plan(ctx context.Context, name string) (Plan, error) {
 	}
 	j := judge(s, s.Blocked)
 	p := Plan{Service: name, State: j.state, Blocked: messageOf(s.Blocked)}
-	if s.Condemned != nil {
+	if s.Condemned != nil || s.Deferred != nil {
 		p.Blocked = j.message
 	}
 	if d := desiredOf(s); d != (v1.Target{}) {

@@ -25,6 +25,9 @@ type Scope struct {
 	// Blocked is why the service may not be touched at all, or why the wanted instance
 	// cannot be known. It is shown whatever else the pass does.
 	Blocked error
+	// Deferred is why the wanted revision, of which this host has nothing yet, waits for
+	// other hosts. What runs goes on, and nobody has to do anything here.
+	Deferred error
 	// Hold that is in force; nil when there is none.
 	Hold *v1.Hold
 	// Successor is another service that takes this one's place, and does not serve yet.

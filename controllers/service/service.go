@@ -24,6 +24,9 @@ type Options struct {
 	// Held gives the hold of this host on a service, beside that of the manifest; nil for
 	// none.
 	Held func(service string) *v1.Hold
+	// Fleet asks whether the other hosts let this one start a revision of which it has
+	// nothing yet: nil is yes, and a *providers.Fault says why not. It may take a moment.
+	Fleet func(ctx context.Context, service, revision string) error
 	// Successor names the service that takes the place of one that goes, until that one
 	// serves; empty when there is none.
 	Successor func(old Place) string
@@ -48,8 +51,9 @@ type Reconciler struct {
 	host     providers.Host
 	hostName string
 	desired  func(string) v1.Assignment
-	// heldHere and successor are the options'.
+	// heldHere, fleet and successor are the options'.
 	heldHere  func(string) *v1.Hold
+	fleet     func(context.Context, string, string) error
 	successor func(Place) string
 	report    func(string, v1.ServiceState)
 	gone      func(string)
@@ -64,11 +68,14 @@ var _ reconcile.Reconciler = (*Reconciler)(nil)
 func New(o Options) *Reconciler {
 	r := &Reconciler{
 		host: o.Host, hostName: o.HostName, desired: o.Desired,
-		heldHere: o.Held, successor: o.Successor, report: o.Report, gone: o.Gone, onStep: o.OnStep, now: o.Now,
+		heldHere: o.Held, fleet: o.Fleet, successor: o.Successor, report: o.Report, gone: o.Gone, onStep: o.OnStep, now: o.Now,
 		memories: memories{all: map[string]memory{}},
 	}
 	if r.heldHere == nil {
 		r.heldHere = func(string) *v1.Hold { return nil }
+	}
+	if r.fleet == nil {
+		r.fleet = func(context.Context, string, string) error { return nil }
 	}
 	if r.successor == nil {
 		r.successor = func(Place) string { return "" }

@@ -10,8 +10,8 @@ import (
 // chooseTarget decides which instance should run. The target is what the manifest wants,
 // unless that has been judged bad: then it is the last good one, and going back is a
 // rollout like any other. Where the wanted instance cannot be known (a secrets file that
-// may not be used, no release yet, the service not mentioned), it is what the primary's
-// pointer names: what runs goes on.
+// may not be used, no release yet, the service not mentioned), or waits for other hosts, it
+// is what the primary's pointer names: what runs goes on.
 //
 // A foreign unit of the name blocks only a service that is to run here: the services of
 // other hosts, and removals, have no business with it.
@@ -27,7 +27,7 @@ func chooseTarget(s *Scope) {
 		}
 	}
 	switch {
-	case s.Assignment.Kind != v1.Assigned || s.Assignment.Revision == "":
+	case s.Assignment.Kind != v1.Assigned || s.Assignment.Revision == "" || s.Deferred != nil:
 		s.Target = pointedTarget(s)
 	case s.Facts.SecretErr == nil:
 		chooseWanted(s)

@@ -213,9 +213,10 @@ func (g *rig) servicesOf(h providers.Host, out map[string]string) error {
 
 // names are those that the specs use.
 func names() map[string]bool {
-	out := map[string]bool{"web": true, "api": true}
+	out := map[string]bool{"web": true, "api": true, "web-standby": true}
 	for i := range 40 {
 		out[fmt.Sprintf("s%d", i)] = true
+		out[fmt.Sprintf("s%d-standby", i)] = true
 	}
 	return out
 }

@@ -87,7 +87,8 @@ func (h *hostwide) listLeftovers(ctx context.Context, host providers.Host) error
 	return nil
 }
 
-// names are all services of which something was found, in order.
+// names are all services of which something was found, in order. A directory or a route
+// with a name that no service can have is somebody's, wherever it lies.
 func (h *hostwide) names() []string {
 	all := map[string]bool{}
 	for service := range h.roots {
@@ -101,6 +102,7 @@ func (h *hostwide) names() []string {
 	}
 	maps.Copy(all, h.routes)
 	maps.Copy(all, h.files)
+	maps.DeleteFunc(all, func(name string, _ bool) bool { return !v1.IsServiceName(name) })
 	return slices.Sorted(maps.Keys(all))
 }
 

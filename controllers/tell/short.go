@@ -28,6 +28,8 @@ func (s *story) short() (matter, next string) {
 		return s.judgedBad()
 	case st.State == v1.Stalled || st.Failures > 0:
 		return s.stuck()
+	case st.State == v1.Waiting && st.Desired.Revision != "":
+		return s.waitingForOthers()
 	case st.State == v1.Waiting:
 		return s.waiting()
 	case st.State == v1.Rolling:
@@ -49,6 +51,11 @@ func (s *story) judgedBad() (matter, next string) {
 	}
 	matter = fmt.Sprintf("%s: %s %s, because %s%s.", s.name(), what, Ago(s.bad.At, s.now), s.because(), s.lastWords())
 	return matter, s.serving() + ". Push a fix; or, if the cause lay elsewhere and is gone, `deployerctl retry " + s.Service + "`."
+}
+
+// waitingForOthers: other hosts keep this one from starting a release.
+func (s *story) waitingForOthers() (matter, next string) {
+	return fmt.Sprintf("%s waits: %s.", s.name(), s.message()), s.serving() + "."
 }
 
 // release is what the manifest wants, as a newcomer may call it.

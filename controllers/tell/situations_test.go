@@ -222,6 +222,11 @@ func situations() map[string]tell.Facts {
 			f.State.State, f.State.Sync, f.State.Health, f.State.Reason, f.State.Message = v1.Rolling, v1.OutOfSync, v1.Progressing, "Soaking", "it has not been well for 10s yet"
 			f.State.Serving, f.State.Since = after(), ago(300*time.Millisecond)
 		}),
+		"held-by-the-fleet": changed(func(f *tell.Facts) {
+			f.Deployments = f.Deployments[1:]
+			f.State.Desired, f.State.State, f.State.Sync, f.State.Reason = after(), v1.Waiting, v1.OutOfSync, "HeldByFleet"
+			f.State.Message = newRelease + " was bad on ava (Exited: it ended by itself), so it is not started here; push a fix"
+		}),
 		"waiting-for-a-release": {
 			Service: "web", Host: "biz", Manifest: tell.Head{Generation: 40, UpdatedBy: "ann@laptop", UpdatedAt: ago(time.Minute)},
 			State: &v1.ServiceState{

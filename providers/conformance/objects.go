@@ -4,11 +4,13 @@
 package conformance
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
 	"io"
 	"strings"
+	"sync/atomic"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -120,6 +122,17 @@ func objectsBasics(at *objectPlace) {
 		got, _ := readObject(ctx, at.store, at.dir+"k", providers.GetOptions{})
 		Expect(got).To(Equal("kept"))
 	})
+
+	DescribeTable("tells of every byte that it sends, once", func(ctx SpecContext, content []byte) {
+		var sent atomic.Int64
+		_, err := at.store.Put(ctx, at.dir+"k", bytes.NewReader(content), providers.PutOptions{Sent: func(n int64) { sent.Add(n) }})
+		Expect(err).NotTo(HaveOccurred())
+		Expect(sent.Load()).To(BeEquivalentTo(len(content)))
+	},
+		Entry("of a small body", []byte("hello")),
+		Entry("of an empty one", []byte{}),
+		Entry("of a big one", bigContent()),
+	)
 
 	objectsListing(at)
 }

@@ -72,7 +72,9 @@ func (s objects) Put(ctx context.Context, key string, body io.ReadSeeker, o prov
 		}
 		stored := storedObject{data: data, etag: `"` + digest(string(data))[:32] + `"`, modifiedAt: s.w.Clock.wall}
 		s.w.objects[key] = stored
-		info = stored.info(key)
+		if info = stored.info(key); o.Sent != nil {
+			o.Sent(info.Size)
+		}
 		return nil
 	})
 	return info, err

@@ -24,6 +24,8 @@ const walkers = 16
 type Cache struct {
 	objects providers.Objects
 	keys    []signature.PublicKey
+	// atOnce is how many narinfos are asked for at once.
+	atOnce int
 }
 
 // NewCache reads the cache in objects; trusted are public keys as name:base64.
@@ -32,7 +34,7 @@ func NewCache(objects providers.Objects, trusted []string) (*Cache, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Cache{objects: objects, keys: keys}, nil
+	return &Cache{objects: objects, keys: keys, atOnce: walkers}, nil
 }
 
 // PathStatus is what the cache has of one path of a closure.
@@ -61,6 +63,8 @@ type PathStatus struct {
 	TrustedBy []string
 	// ContentAddressed paths prove their content by their name and need no signature.
 	ContentAddressed bool
+	// ETag is that of the narinfo.
+	ETag string
 }
 
 // Trusted reports whether a host with these keys would accept the path.
@@ -85,7 +89,7 @@ func (c *Cache) walk(ctx context.Context, root string, skip func(storePath strin
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	w := &walk{cache: c, skip: skip, seen: map[string]bool{}, slots: make(chan struct{}, walkers), fail: cancel}
+	w := &walk{cache: c, skip: skip, seen: map[string]bool{}, slots: make(chan struct{}, c.atOnce), fail: cancel}
 	w.visit(ctx, root)
 	for _, p := range others {
 		w.visit(ctx, p)
@@ -154,7 +158,7 @@ func (w *walk) visit(ctx context.Context, storePath string) {
 
 // status is one path; only an answer that never came is an error.
 func (c *Cache) status(ctx context.Context, storePath string) (PathStatus, error) {
-	info, err := readNarinfo(ctx, c.objects, storePath)
+	info, etag, err := readNarinfo(ctx, c.objects, storePath)
 	var other *otherPathError
 	switch {
 	case errors.Is(err, providers.ErrNotFound):
@@ -162,13 +166,15 @@ func (c *Cache) status(ctx context.Context, storePath string) (PathStatus, error
 	case errors.As(err, &other) && narinfoKey(other.has) == narinfoKey(storePath):
 		return PathStatus{StorePath: storePath, Other: other.has, Problem: "the cache has " + filepath.Base(other.has) + " with this hash"}, nil
 	case errors.As(err, &other):
-		return PathStatus{StorePath: storePath, Found: true, Other: other.has, Problem: err.Error()}, nil
+		return PathStatus{StorePath: storePath, Found: true, Other: other.has, Problem: err.Error(), ETag: etag}, nil
 	case errors.Is(err, errBadNarinfo):
-		return PathStatus{StorePath: storePath, Found: true, Problem: err.Error()}, nil
+		return PathStatus{StorePath: storePath, Found: true, Problem: err.Error(), ETag: etag}, nil
 	case err != nil:
 		return PathStatus{}, err
 	}
-	return statusOf(info, c.keys), nil
+	status := statusOf(info, c.keys)
+	status.ETag = etag
+	return status, nil
 }
 
 func statusOf(info *narinfo.NarInfo, keys []signature.PublicKey) PathStatus {

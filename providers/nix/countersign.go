@@ -1,14 +1,13 @@
 package nix
 
 import (
-	"bytes"
 	"context"
+	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
-	"github.com/nix-community/go-nix/pkg/narinfo/signature"
+	"golang.org/x/sync/errgroup"
 
 	"deployer/providers"
 )
@@ -16,64 +15,58 @@ import (
 // countersign adds our signature to narinfos that somebody else put there, but only to
 // those that say of the path exactly what the local store says: all else would vouch for
 // content that we never saw.
-func (p *Publisher) countersign(ctx context.Context, storePaths []string) error {
-	secret, err := os.ReadFile(p.o.KeyFile)
-	if err != nil {
-		return fmt.Errorf("reading the signing key: %w", err)
-	}
-	key, err := parseSecretKey(string(secret))
-	if err != nil {
-		return err
-	}
-	local, err := p.local(ctx, storePaths)
-	if err != nil {
-		return err
-	}
+func (p *Publisher) countersign(ctx context.Context, l *local, storePaths []string) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(atOnce)
 	for _, storePath := range storePaths {
-		if err := p.sign(ctx, storePath, key, local[storePath]); err != nil {
+		group.Go(func() error {
+			if err := p.addSignature(ctx, storePath, l.records[storePath]); err != nil {
+				return fmt.Errorf("signing %s: %w", storePath, err)
+			}
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+// addSignature goes on until the narinfo has our signature: somebody else may add theirs at
+// the same moment, and neither may be lost.
+func (p *Publisher) addSignature(ctx context.Context, storePath string, mine *record) error {
+	for range tries {
+		info, etag, err := readNarinfo(ctx, p.o.Objects, storePath)
+		if err != nil {
+			return err
+		}
+		status := statusOf(info, p.trusted)
+		if len(status.TrustedBy) > 0 {
+			return nil
+		}
+		if err := conflict(status, mine); err != nil {
+			return err
+		}
+		sig, err := p.key.Sign(nil, info.Fingerprint())
+		if err != nil {
+			return err
+		}
+		info.Signatures = append(info.Signatures, sig)
+		err = p.putNarinfo(ctx, info, providers.PutOptions{IfMatch: etag})
+		if !errors.Is(err, providers.ErrConflict) {
 			return err
 		}
 	}
-	return nil
+	return fmt.Errorf("lost the race against other writers %d times: %w", tries, providers.ErrConflict)
 }
 
-// local is what this machine's own Nix has of the paths.
-func (p *Publisher) local(ctx context.Context, storePaths []string) (map[string]*record, error) {
-	records := map[string]*record{}
-	for part := range slices.Chunk(storePaths, batch) {
-		dump, err := p.ask(ctx, append([]string{"--dump-db"}, part...)...)
-		if err != nil {
-			return nil, err
-		}
-		if err := parseDump(dump, records); err != nil {
-			return nil, fmt.Errorf("asking the local nix database: %w", err)
-		}
+// conflict is the fault that the cache has another build than ours; nil when it has the same.
+func conflict(cached PathStatus, mine *record) error {
+	if mine.same(cached) {
+		return nil
 	}
-	return records, nil
-}
-
-func (p *Publisher) sign(ctx context.Context, storePath string, key signature.SecretKey, mine *record) error {
-	info, err := readNarinfo(ctx, p.o.Objects, storePath)
-	if err != nil {
-		return err
+	return &providers.Fault{
+		Reason: CacheConflict,
+		Message: fmt.Sprintf("the cache has another build of %s (signed by: %s); delete %s from the store to replace it",
+			cached.StorePath, strings.Join(cached.Signatures, ", "), narinfoKey(cached.StorePath)),
 	}
-	if cached := statusOf(info, nil); !mine.same(cached) {
-		return &providers.Fault{
-			Reason: CacheConflict,
-			Message: fmt.Sprintf("the cache has another build of %s (signed by: %s); delete %s from the store to replace it",
-				storePath, strings.Join(cached.Signatures, ", "), narinfoKey(storePath)),
-		}
-	}
-	sig, err := key.Sign(nil, info.Fingerprint())
-	if err != nil {
-		return fmt.Errorf("signing %s: %w", storePath, err)
-	}
-	info.Signatures = append(info.Signatures, sig)
-	text := bytes.NewReader([]byte(info.String()))
-	if _, err := p.o.Objects.Put(ctx, narinfoKey(storePath), text, providers.PutOptions{ContentType: contentType(narinfoKey(storePath))}); err != nil {
-		return fmt.Errorf("signing %s: %w", storePath, err)
-	}
-	return nil
 }
 
 // same compares all that a signature vouches for.

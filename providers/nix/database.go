@@ -21,6 +21,8 @@ type record struct {
 	narHash string
 	narSize int64
 	refs    []string
+	// deriver may be empty; only dumps tell it.
+	deriver string
 }
 
 // batch bounds a command line: a store path has about 80 characters, and Linux takes 2 MB.
@@ -109,6 +111,7 @@ func parseDump(dump string, into map[string]*record) error {
 			narHash: "sha256:" + nixbase32.EncodeToString(hash),
 			narSize: size,
 			refs:    slices.Clone(rest[4 : 4+n]),
+			deriver: rest[2],
 		}
 		i += 5 + n
 	}

@@ -30,23 +30,23 @@ func (e *otherPathError) Error() string {
 func (e *otherPathError) Unwrap() error { return errBadNarinfo }
 
 // readNarinfo reads what the cache says about a path. Its errors are ErrNotFound,
-// errBadNarinfo (an otherPathError is one), or the store's own.
-func readNarinfo(ctx context.Context, objects providers.Objects, storePath string) (*narinfo.NarInfo, error) {
-	data, err := readSmall(ctx, objects, narinfoKey(storePath))
+// errBadNarinfo (an otherPathError is one), or the store's own. The ETag is that of the
+// object, also of a bad one.
+func readNarinfo(ctx context.Context, objects providers.Objects, storePath string) (info *narinfo.NarInfo, etag string, err error) {
+	data, etag, err := readSmall(ctx, objects, narinfoKey(storePath))
 	if err != nil {
-		return nil, fmt.Errorf("reading the narinfo of %s: %w", storePath, err)
+		return nil, "", fmt.Errorf("reading the narinfo of %s: %w", storePath, err)
 	}
 	if has := subject(data); has != "" && has != storePath {
-		return nil, &otherPathError{asked: storePath, has: has}
+		return nil, etag, &otherPathError{asked: storePath, has: has}
 	}
-	info, err := parseNarinfo(data)
-	if err != nil {
-		return nil, fmt.Errorf("%w: that of %s cannot be parsed: %w", errBadNarinfo, storePath, err)
+	if info, err = parseNarinfo(data); err != nil {
+		return nil, etag, fmt.Errorf("%w: that of %s cannot be parsed: %w", errBadNarinfo, storePath, err)
 	}
 	if info.StorePath != storePath {
-		return nil, &otherPathError{asked: storePath, has: info.StorePath}
+		return nil, etag, &otherPathError{asked: storePath, has: info.StorePath}
 	}
-	return info, nil
+	return info, etag, nil
 }
 
 // subject is the store path that a narinfo is about, also when the rest of it is damaged;
@@ -61,13 +61,14 @@ func subject(data []byte) string {
 	return ""
 }
 
-func readSmall(ctx context.Context, objects providers.Objects, key string) ([]byte, error) {
+func readSmall(ctx context.Context, objects providers.Objects, key string) (data []byte, etag string, err error) {
 	obj, err := objects.Get(ctx, key, providers.GetOptions{MaxBytes: maxNarinfo})
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	defer obj.Body.Close()
-	return io.ReadAll(obj.Body)
+	data, err = io.ReadAll(obj.Body)
+	return data, obj.ETag, err
 }
 
 // parseNarinfo is go-nix's parser, made to skip keys that newer Nix versions may add and

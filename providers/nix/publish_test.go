@@ -3,10 +3,8 @@ package nix_test
 import (
 	"bytes"
 	"context"
-	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -17,32 +15,7 @@ import (
 	"deployer/providers/nix"
 )
 
-// workstation answers the questions of Publish as the Nix of a machine would that has
-// exactly these paths, each other's requisites. It copies nothing.
-type workstation struct {
-	valid  []string
-	asked  []string
-	broken error
-}
-
-func (w *workstation) Run(_ context.Context, c nix.Command) (nix.Result, error) {
-	w.asked = append(w.asked, strings.Join(append([]string{c.Name}, c.Args...), " "))
-	last := c.Args[len(c.Args)-1]
-	switch {
-	case w.broken != nil:
-		return nix.Result{}, w.broken
-	case slices.Contains(c.Args, "--check-validity"):
-		if slices.Contains(w.valid, last) {
-			return nix.Result{}, nil
-		}
-		return nix.Result{Stdout: last + "\n"}, nil
-	case slices.Contains(c.Args, "--requisites"):
-		return nix.Result{Stdout: strings.Join(w.valid, "\n") + "\n"}, nil
-	}
-	return nix.Result{Stderr: "error: no copies today\n"}, &nix.ExitError{Command: c.Name, Stderr: "error: no copies today\n"}
-}
-
-var _ = Describe("Publish, before Nix copies anything", func() {
+var _ = Describe("Publish", func() {
 	var (
 		store     providers.Objects
 		world     *fake.World
@@ -60,20 +33,6 @@ var _ = Describe("Publish, before Nix copies anything", func() {
 		_, err := store.Put(context.Background(), key, bytes.NewReader(data), providers.PutOptions{})
 		Expect(err).NotTo(HaveOccurred())
 	}
-	content := func() map[string]string {
-		GinkgoHelper()
-		out := map[string]string{}
-		infos, err := store.List(context.Background(), "")
-		Expect(err).NotTo(HaveOccurred())
-		for _, i := range infos {
-			obj, err := store.Get(context.Background(), i.Key, providers.GetOptions{})
-			Expect(err).NotTo(HaveOccurred())
-			data, err := io.ReadAll(obj.Body)
-			Expect(err).NotTo(HaveOccurred())
-			out[i.Key] = string(data)
-		}
-		return out
-	}
 	publish := func(ctx context.Context, storePath string) error {
 		_, err := publisher.Publish(ctx, providers.PublishRequest{StorePath: storePath, Progress: func(l string) { lines = append(lines, l) }})
 		return err
@@ -81,23 +40,30 @@ var _ = Describe("Publish, before Nix copies anything", func() {
 	// refuses expects that nothing at all was written, and nothing told but the error.
 	refuses := func(ctx context.Context, storePath, reason, message string) {
 		GinkgoHelper()
-		before := content()
+		before := contentOf(store)
+		world.ForgetCalls()
 		err := publish(ctx, storePath)
 		Expect(providers.ReasonOf(err)).To(Equal(reason))
 		Expect(err).To(MatchError(ContainSubstring(message)))
-		Expect(content()).To(Equal(before))
+		Expect(world.Effects()).To(BeEmpty())
+		Expect(contentOf(store)).To(Equal(before))
 		Expect(lines).To(BeEmpty())
-		Expect(mine.asked).NotTo(ContainElement(HavePrefix("nix ")), "nothing was copied")
+		_, err = publisher.Plan(ctx, storePath)
+		Expect(providers.ReasonOf(err)).To(Equal(reason), "a plan says the same")
+	}
+	haveBuilt := func() {
+		mine.add(lib, "lib")
+		mine.add(web, "web", lib)
 	}
 	BeforeEach(func() {
 		world = fake.New()
-		store, mine, lines = world.Store(), &workstation{}, nil
+		store, mine, lines = world.Store(), newWorkstation(), nil
 		keyFile := filepath.Join(GinkgoT().TempDir(), "key")
 		var err error
 		secret, _, err = nix.GenerateKey("ours-1")
 		Expect(err).NotTo(HaveOccurred())
 		Expect(os.WriteFile(keyFile, []byte(secret), 0o600)).To(Succeed())
-		publisher, err = nix.NewPublisher(nix.PublisherOptions{Objects: store, KeyFile: keyFile, Runner: mine})
+		publisher, err = nix.NewPublisher(nix.PublisherOptions{Objects: store, KeyFile: keyFile, Runner: mine, DiskRoot: mine.root})
 		Expect(err).NotTo(HaveOccurred())
 	})
 
@@ -106,7 +72,7 @@ var _ = Describe("Publish, before Nix copies anything", func() {
 		write("nar/x.nar.zst", []byte("0123456789"))
 		refuses(ctx, typo, nix.PathInvalid, typo+" is not in this machine's nix store; the cache has "+
 			filepath.Base(web)+": is that the one you mean?")
-		mine.valid = []string{web}
+		haveBuilt()
 		refuses(ctx, typo, nix.PathInvalid, "is that the one you mean?")
 	})
 
@@ -124,7 +90,7 @@ var _ = Describe("Publish, before Nix copies anything", func() {
 
 	DescribeTable("replaces no entry about another path, not even where a valid path belongs",
 		func(ctx SpecContext, at, about string, change func([]byte) []byte) {
-			mine.valid = []string{lib, web}
+			haveBuilt()
 			write(narinfoKey(at), change(narinfoOf(secret, about, 1000)))
 			refuses(ctx, web, nix.CacheConflict, "the cache has "+about+" where "+at+" belongs")
 		},
@@ -134,6 +100,15 @@ var _ = Describe("Publish, before Nix copies anything", func() {
 		Entry("in the place of a dependency, behind a root that is missing", lib, storePathOf(2, "bil"), func(d []byte) []byte { return d }),
 	)
 
+	It("replaces no other build that somebody else signed, and says so before it sends anything", func(ctx SpecContext) {
+		haveBuilt()
+		theirs, _, err := nix.GenerateKey("theirs-1")
+		Expect(err).NotTo(HaveOccurred())
+		write(narinfoKey(lib), narinfoOf(theirs, lib, 1000))
+		write("nar/x.nar.zst", []byte("0123456789"))
+		refuses(ctx, web, nix.CacheConflict, "the cache has another build of "+lib+" (signed by: other-1, theirs-1)")
+	})
+
 	It("takes Nix's silence for no answer, and touches nothing", func(ctx SpecContext) {
 		write(narinfoKey(web), []byte("<html>"))
 		mine.broken = context.DeadlineExceeded
@@ -142,18 +117,28 @@ var _ = Describe("Publish, before Nix copies anything", func() {
 		refuses(ctx, web, nix.NixUnavailable, "nix is not installed on this machine")
 	})
 
-	It("takes out what is damaged of its own closure, and nothing else that the cache counts to it", func(ctx SpecContext) {
-		mine.valid = []string{lib, web}
-		write(narinfoKey(web), narinfoOf(secret, web, 1000, foreign)) // another build, say
+	It("replaces what is damaged of its own closure by one write, and nothing else that the cache counts to it", func(ctx SpecContext) {
+		haveBuilt()
+		write(narinfoKey(web), narinfoOf(secret, web, 1000, foreign)) // another build, of ours
 		write(narinfoKey(lib), []byte("<html>"))
 		write(narinfoKey(foreign), []byte("<html>"))
 		write("nar/x.nar.zst", []byte("0123456789"))
-		err := publish(ctx, web)
-		Expect(providers.ReasonOf(err)).To(Equal(nix.PublishFailed), "it came as far as the copy")
-		Expect(lines).To(HaveLen(2))
-		Expect(lines[0]).To(Equal("signing and uploading " + web))
+		before := contentOf(store)
+		plan, err := publisher.Plan(ctx, web)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(plan.Upload).To(HaveLen(1))
+		Expect(plan.Upload[0].Problem).To(ContainSubstring("cannot be parsed"))
+		world.ForgetCalls()
+		err = publish(ctx, web)
+		Expect(providers.ReasonOf(err)).To(Equal(nix.NarCorrupt), "what the cache's build of web needs is damaged")
+		Expect(err).To(MatchError(ContainSubstring(foreign)))
+		Expect(lines[0]).To(Equal("uploading 1 of 2 paths"))
 		Expect(lines[1]).To(HavePrefix("replacing " + lib + " in the cache: "))
-		Expect(content()).To(And(HaveKey(narinfoKey(web)), HaveKey(narinfoKey(foreign)), Not(HaveKey(narinfoKey(lib)))))
+		Expect(world.Effects()).NotTo(ContainElement(HavePrefix("objects.Delete")))
+		after := contentOf(store)
+		Expect(after[narinfoKey(web)]).To(Equal(before[narinfoKey(web)]))
+		Expect(after[narinfoKey(foreign)]).To(Equal("<html>"))
+		Expect(after[narinfoKey(lib)]).To(HavePrefix("StorePath: " + lib + "\n"))
 	})
 
 	It("is a path that a pull finds missing, with the other name, when the name was mistyped", func(ctx SpecContext) {
@@ -168,5 +153,48 @@ var _ = Describe("Publish, before Nix copies anything", func() {
 		err = manager.Pull(ctx, typo)
 		Expect(providers.ReasonOf(err)).To(Equal(nix.ClosureMissing))
 		Expect(err).To(MatchError(ContainSubstring(typo + " is in no cache; the cache has " + filepath.Base(web) + ": is that the one you mean?")))
+	})
+
+	It("writes a narinfo with all that this Nix knows of the path", func(ctx SpecContext) {
+		mine.add(lib, "lib")
+		mine.add(web, "web", lib, web)
+		sig := "cache.nixos.org-1:" + strings.Repeat("A", 86) + "=="
+		mine.info = `{"` + lib + `":{"ca":"text:sha256:1b8m03r63zqhnjf7l5wnldhh7c134ap5vpj0850ymkq1iyzicy5s","signatures":["` + sig + `","ours-1:` + strings.Repeat("B", 86) + `=="]},"` +
+			web + `":{"ca":{"method":"newer"},"signatures":null}}`
+		Expect(publish(ctx, web)).To(Succeed())
+		expectPullable(store, publisher.PublicKey())
+		content := contentOf(store)
+		Expect(content[narinfoKey(lib)]).To(And(ContainSubstring("\nSig: "+sig+"\n"), ContainSubstring("\nCA: text:sha256:1b8m"), Not(ContainSubstring("BBBB"))))
+		Expect(content[narinfoKey(web)]).To(And(
+			MatchRegexp(`(?m)^References: \S+-lib \S+-web-one$`), MatchRegexp(`(?m)^Compression: zstd$`), Not(ContainSubstring("CA:"))))
+		Expect(content["nix-cache-info"]).To(ContainSubstring("StoreDir: /nix/store"))
+
+		mine.info = `[{"path":"` + lib + `","signatures":["` + sig + `"]}]` // as Nix 2.18 and older say it
+		older := fake.New().Store()
+		_, err := mine.publisherOf("ours-2", older).Publish(ctx, providers.PublishRequest{StorePath: lib})
+		Expect(err).NotTo(HaveOccurred())
+		Expect(contentOf(older)[narinfoKey(lib)]).To(ContainSubstring(sig))
+	})
+
+	It("refuses a path whose files are not those that were registered", func(ctx SpecContext) {
+		haveBuilt()
+		Expect(os.WriteFile(mine.root+lib+"/content", []byte("LIB"), 0o644)).To(Succeed())
+		err := publish(ctx, web)
+		Expect(providers.ReasonOf(err)).To(Equal(nix.PathDamaged))
+		Expect(err).To(MatchError(ContainSubstring("nix-store --repair-path " + lib)))
+		Expect(contentOf(store)).NotTo(Or(HaveKey(narinfoKey(lib)), HaveKey(narinfoKey(web))))
+		Expect(os.RemoveAll(mine.root + lib)).To(Succeed())
+		Expect(providers.ReasonOf(publish(ctx, web))).To(Equal(nix.PathDamaged))
+	})
+
+	It("says which key cannot be read, and the way out", func() {
+		missing := filepath.Join(GinkgoT().TempDir(), "none")
+		_, err := nix.NewPublisher(nix.PublisherOptions{Objects: store, KeyFile: missing})
+		Expect(providers.ReasonOf(err)).To(Equal(nix.KeyUnreadable))
+		Expect(err).To(MatchError(And(ContainSubstring(missing), ContainSubstring("deploy-manifest keygen"))))
+		Expect(os.WriteFile(missing, []byte("ours-1:c2VjcmV0\n"), 0o600)).To(Succeed())
+		_, err = nix.NewPublisher(nix.PublisherOptions{Objects: store, KeyFile: missing})
+		Expect(providers.ReasonOf(err)).To(Equal(nix.KeyUnreadable))
+		Expect(err).NotTo(MatchError(ContainSubstring("c2VjcmV0")))
 	})
 })

@@ -380,7 +380,7 @@ var _ = Describe("A real Nix", Label("real"), func() {
 		Expect(said).To(ContainSubstring("exit-code"), "the journal was read, and failures are still in it")
 	})
 
-	It("tells progress in lines without the gateway's token, and what was uploaded", func(ctx SpecContext) {
+	It("tells progress in lines, and what was uploaded", func(ctx SpecContext) {
 		web := host.build("web", 0, 0)
 		var lines []string
 		done, err := host.publisher.Publish(ctx, providers.PublishRequest{StorePath: web, Progress: func(l string) { lines = append(lines, l) }})
@@ -388,6 +388,6 @@ var _ = Describe("A real Nix", Label("real"), func() {
 		Expect(done.Paths).To(Equal(3))
 		Expect(done.Uploaded).To(BeNumerically(">", 1<<20))
 		Expect(done.SignedBy).To(Equal("ours-1"))
-		Expect(strings.Join(lines, "\n")).To(And(ContainSubstring("copying path '"+web+"'"), Not(ContainSubstring("127.0.0.1"))))
+		Expect(lines).To(Equal([]string{"uploading 3 of 3 paths", "reading back what the cache says of 3 paths"}))
 	})
 })

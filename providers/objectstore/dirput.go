@@ -62,7 +62,9 @@ func (d *dir) put(ctx context.Context, key string, body io.Reader, o providers.P
 	if err != nil {
 		return providers.ObjectInfo{}, err
 	}
-	info.Key = key
+	if info.Key = key; o.Sent != nil {
+		o.Sent(info.Size)
+	}
 	unlock, err := d.lock(ctx, root)
 	if err != nil {
 		return providers.ObjectInfo{}, err

@@ -117,6 +117,19 @@ var _ = Describe("A faulty S3", Ordered, ContinueOnFailure, func() {
 		expectUnclear(err, objectstore.Slow)
 	})
 
+	It("takes back what a failed try told of an upload", func(ctx SpecContext) {
+		proxy.inject(times(2, drained(status(500, "InternalError"))))
+		var told []int64
+		_, err := store.Put(ctx, "told", strings.NewReader(content), providers.PutOptions{Sent: func(n int64) { told = append(told, n) }})
+		Expect(err).NotTo(HaveOccurred())
+		sum := int64(0)
+		for _, n := range told {
+			sum += n
+		}
+		Expect(sum).To(BeEquivalentTo(len(content)))
+		Expect(told).To(ContainElement(BeNumerically("<", 0)))
+	})
+
 	It("survives F3: 500, twice, then well again", func(ctx SpecContext) {
 		proxy.inject(times(2, status(500, "InternalError")))
 		expectWhole(ctx)

@@ -50,7 +50,7 @@ func (b *bucket) putParts(ctx context.Context, key string, c content, o provider
 	if err != nil {
 		return providers.ObjectInfo{}, err
 	}
-	parts, err := b.sendParts(ctx, a, uploadID, c)
+	parts, err := b.sendParts(ctx, a, uploadID, c, o.Sent)
 	var info providers.ObjectInfo
 	if err == nil {
 		info, err = b.complete(ctx, a, uploadID, parts, o)
@@ -63,7 +63,7 @@ func (b *bucket) putParts(ctx context.Context, key string, c content, o provider
 	return info, nil
 }
 
-func (b *bucket) sendParts(ctx context.Context, a attempt, uploadID *string, c content) ([]types.CompletedPart, error) {
+func (b *bucket) sendParts(ctx context.Context, a attempt, uploadID *string, c content, sent func(int64)) ([]types.CompletedPart, error) {
 	size := max(b.partSize().part, (c.size+maxParts-1)/maxParts)
 	parts := make([]types.CompletedPart, (c.size+size-1)/size)
 	group, ctx := errgroup.WithContext(ctx)
@@ -73,7 +73,7 @@ func (b *bucket) sendParts(ctx context.Context, a attempt, uploadID *string, c c
 			offset := int64(i) * size
 			length := min(size, c.size-offset)
 			number := aws.Int32(int32(i + 1))
-			return b.run(ctx, a, func(ctx context.Context, client *s3.Client) error {
+			return b.run(ctx, a, telling(sent, func(ctx context.Context, client *s3.Client) error {
 				out, err := client.UploadPart(ctx, &s3.UploadPartInput{
 					Bucket: &b.loc.Bucket, Key: b.fullKey(a.key), UploadId: uploadID, PartNumber: number,
 					Body: c.section(offset, length), ContentLength: &length,
@@ -86,7 +86,7 @@ func (b *bucket) sendParts(ctx context.Context, a attempt, uploadID *string, c c
 				}
 				parts[i] = types.CompletedPart{ETag: out.ETag, PartNumber: number}
 				return nil
-			})
+			}))
 		})
 	}
 	return parts, group.Wait()

@@ -35,7 +35,7 @@ func (b *bucket) Put(ctx context.Context, key string, body io.ReadSeeker, o prov
 	}
 	a := attempt{op: "writing", key: key, once: conditional(o)}
 	info := providers.ObjectInfo{Key: key, Size: content.size}
-	err = b.run(ctx, a, func(ctx context.Context, client *s3.Client) error {
+	err = b.run(ctx, a, telling(o.Sent, func(ctx context.Context, client *s3.Client) error {
 		out, err := client.PutObject(ctx, &s3.PutObjectInput{
 			Bucket: &b.loc.Bucket, Key: b.fullKey(key), Body: content.section(0, content.size),
 			ContentLength: &content.size, ContentType: optional(o.ContentType),
@@ -52,7 +52,7 @@ func (b *bucket) Put(ctx context.Context, key string, body io.ReadSeeker, o prov
 			info.ModifiedAt = at.UTC()
 		}
 		return nil
-	})
+	}))
 	if err != nil {
 		return providers.ObjectInfo{}, err
 	}

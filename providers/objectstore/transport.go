@@ -71,7 +71,8 @@ func (c *patientClient) Do(req *http.Request) (*http.Response, error) {
 	marked := req.Context().Value(streaming{}) != nil
 	req = req.WithContext(ctx)
 	if req.Body != nil && req.Body != http.NoBody {
-		req.Body = &sentBody{ReadCloser: req.Body, progress: progress}
+		tell, _ := ctx.Value(sending{}).(sent)
+		req.Body = &sentBody{ReadCloser: req.Body, progress: progress, tell: tell}
 	}
 	resp, err := c.next.Do(req)
 	if err != nil {
@@ -123,12 +124,18 @@ func causeOf(ctx context.Context, err error) error {
 type sentBody struct {
 	io.ReadCloser
 	progress func()
+	// tell may be nil.
+	tell sent
 }
 
 // Read is called by the transport as it sends.
 func (b *sentBody) Read(p []byte) (int, error) {
 	b.progress()
-	return b.ReadCloser.Read(p)
+	n, err := b.ReadCloser.Read(p)
+	if b.tell != nil && n > 0 {
+		b.tell(int64(n))
+	}
+	return n, err
 }
 
 // receivedBody watches one Read at a time: a caller that thinks between two is no stall.

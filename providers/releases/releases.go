@@ -29,15 +29,19 @@ type Options struct {
 	Paths providers.Paths
 	// Now is the host's clock; time.Now when nil.
 	Now func() time.Time
+	// Second names a process that shifts beside the daemon, such as the one that gives the
+	// traffic of a standby back; empty is the daemon.
+	Second string
 }
 
 // Directory is providers.Releases on a disk. One process may write at a time: the daemon,
-// which holds the lock of providers/statefile. Calls for different services may run at
+// which holds the lock of providers/statefile. Only Shift is also for others. Calls for different services may run at
 // the same time, and are the caller's to keep apart for the same one.
 type Directory struct {
-	paths providers.Paths
-	now   func() time.Time
-	mu    sync.Mutex
+	paths  providers.Paths
+	now    func() time.Time
+	second string
+	mu     sync.Mutex
 	// known remembers what was parsed, by service and instance, with the stats of its files.
 	known map[string]map[string]remembered
 }
@@ -49,7 +53,7 @@ func New(o Options) *Directory {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Directory{paths: o.Paths, now: o.Now, known: map[string]map[string]remembered{}}
+	return &Directory{paths: o.Paths, now: o.Now, second: o.Second, known: map[string]map[string]remembered{}}
 }
 
 // Services lists all names that have a directory below releases/ or an upstream file,

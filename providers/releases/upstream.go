@@ -32,10 +32,19 @@ func (d *Directory) Shift(_ context.Context, service string, port int) error {
 		return unavailable(doing, err)
 	}
 	defer closeQuietly(root)
-	if err := durable.WriteFile(root, service, []byte(want+"\n"), upstreamMode); err != nil {
+	if err := durable.WriteFileVia(root, d.shiftTemp(service), service, []byte(want+"\n"), upstreamMode); err != nil {
 		return unavailable(doing, err)
 	}
 	return nil
+}
+
+// shiftTemp differs for two processes that shift at the same time: else one might rename
+// what the other has only half written. No service's name has a dot.
+func (d *Directory) shiftTemp(service string) string {
+	if d.second == "" {
+		return durable.Temp(service)
+	}
+	return durable.Temp(d.second + "." + service)
 }
 
 // upstreamMode lets Caddy read it, and the standby's ExecStopPost find it.

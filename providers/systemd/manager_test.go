@@ -182,6 +182,32 @@ var _ = Describe("observing", func() {
 	})
 })
 
+var _ = Describe("after a boot", func() {
+	It("starts what systemd did not find, and nothing else, and waits for none of it", func(ctx SpecContext) {
+		s := newScripted()
+		s.installed(ctx, 4)
+		s.bus.result = ""
+		notFound := func(unit string) {
+			s.bus.rows[unit] = systemd.Row{Name: unit, LoadState: "not-found", ActiveState: "inactive", SubState: "dead"}
+		}
+		notFound("web1.service")
+		notFound("web2.service")
+		Expect(os.Remove(filepath.Join(s.paths.UnitDir, "multi-user.target.wants", "web2.service"))).To(Succeed(), "disabled")
+		notFound("nginx.service")
+		s.bus.setRow("web3.service", "inactive", "dead", 0) // stopped by somebody
+		Expect(s.manager.StartMissed(ctx)).To(Equal([]string{"web1.service"}))
+		Expect(s.bus.count("Reload")).To(Equal(1))
+		Expect(s.bus.count("Restart")).To(Equal(1))
+	})
+
+	It("asks for no reload when all was found", func(ctx SpecContext) {
+		s := newScripted()
+		s.installed(ctx, 2)
+		Expect(s.manager.StartMissed(ctx)).To(BeEmpty())
+		Expect(s.bus.count("Reload")).To(BeZero())
+	})
+})
+
 var _ = Describe("a start", func() {
 	var s *scripted
 	BeforeEach(func(ctx SpecContext) {

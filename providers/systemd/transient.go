@@ -81,7 +81,7 @@ func transientProperty(l directive) (Property, error) {
 		n, err := strconv.ParseUint(l.value, 8, 32)
 		return property(l.key, uint32(n)), err
 	case "MemoryMax":
-		return property(l.key, uint64(v1.Resources{MemoryMax: l.value}.MemoryBytes())), nil
+		return property(l.key, v1.Resources{MemoryMax: l.value}.MemoryBytes()), nil
 	case "CPUQuota":
 		n, err := strconv.ParseUint(strings.TrimSuffix(l.value, "%"), 10, 32)
 		const perCent = 10_000 // microseconds of a second

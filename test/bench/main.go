@@ -27,6 +27,7 @@ func benches() []bench {
 	return []bench{
 		{"noop", "a no-op pass over 1,000 services", noop, noopInside},
 		{"rss", "memory and CPU of the idle daemon with 10 services", rss, rssInside},
+		{"push", "upload of a closure over a long line", push, pushInside},
 		{"latency", "manifest written, until the new release answers", latency, latencyInside},
 		{"overlap", "requests lost and their latency while releases come, and how soon they are live", overlap, overlapInside},
 	}

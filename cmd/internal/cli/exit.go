@@ -67,9 +67,11 @@ func Usagef(format string, args ...any) error {
 	return &CodedError{Code: ExitUsage, Err: fmt.Errorf(format, args...)}
 }
 
-// Main runs a root command and ends the process. Interrupts cancel the context.
+// Main runs a root command and ends the process. The first interrupt cancels the context,
+// and the second ends the process at once.
 func Main(root *cobra.Command) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
 	code := Run(ctx, root, os.Stderr)
 	stop()
 	os.Exit(code)

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"deployer/cmd/internal/hostconfig"
+	"deployer/cmd/internal/pushconfig"
 	"deployer/hack/docscheck"
 )
 
@@ -17,6 +18,7 @@ func TestExamplesParse(t *testing.T) {
 	parsers := docscheck.Parsers{
 		"config":   func(data []byte) error { _, err := hostconfig.Parse(data); return err },
 		"manifest": others,
+		"push":     func(data []byte) error { _, err := pushconfig.Parse(data); return err },
 		"service":  others,
 	}
 	documents, _, err := docscheck.Documents(tree, parsers)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 
 	v1 "deployer/api/v1"
 	"deployer/providers"
+	"deployer/providers/messenger"
 	"deployer/providers/objectstore"
 )
 
@@ -41,12 +43,42 @@ type Config struct {
 		Min v1.Duration `json:"min,omitempty"`
 		Max v1.Duration `json:"max,omitempty"`
 	} `json:"poll"`
+	// Report: what this host runs is written to status/<host>.json in the store.
+	Report bool `json:"report"`
 	// FullPass is how often everything is looked at.
 	FullPass v1.Duration `json:"fullPass,omitempty"`
 	Sweep    Sweep       `json:"sweep"`
 	// UnitDirectory is where unit links go.
 	UnitDirectory string  `json:"unitDirectory,omitempty"`
 	Metrics       Metrics `json:"metrics"`
+	Notify        Notify  `json:"notify"`
+}
+
+// Notify says who hears of what goes wrong on this host.
+type Notify struct {
+	// Command gets each message as JSON on its standard input: a program and its arguments.
+	Command []string `json:"command,omitempty"`
+	// Webhook gets each message as a POST of JSON.
+	Webhook string `json:"webhook,omitempty"`
+}
+
+// Messengers are the targets that it names.
+func (n Notify) Messengers() ([]providers.Messenger, error) {
+	var out []providers.Messenger
+	if len(n.Command) > 0 {
+		if !filepath.IsAbs(n.Command[0]) {
+			return nil, fmt.Errorf("notify.command: %q is no absolute path of a program", n.Command[0])
+		}
+		out = append(out, messenger.NewCommand(n.Command))
+	}
+	if n.Webhook != "" {
+		webhook, err := messenger.NewWebhook(n.Webhook)
+		if err != nil {
+			return nil, fmt.Errorf("notify.webhook: %w", err) // the URL may hold a token
+		}
+		out = append(out, webhook)
+	}
+	return out, nil
 }
 
 // Caddy says how Caddy is reached.
@@ -77,6 +109,7 @@ func Default() Config {
 		Caddy:    Caddy{Admin: "unix//run/caddy/admin.sock"},
 		Workers:  4,
 		Pulls:    2,
+		Report:   true,
 		FullPass: v1.Duration(time.Minute),
 	}
 	c.Poll.Min, c.Poll.Max = v1.Duration(2*time.Second), v1.Duration(15*time.Second)
@@ -151,6 +184,9 @@ func (c Config) check() error {
 		if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsLoopback() {
 			problems = append(problems, fmt.Errorf("metrics.listen: %q is not a loopback address such as 127.0.0.1:9464", c.Metrics.Listen))
 		}
+	}
+	if _, err := c.Notify.Messengers(); err != nil {
+		problems = append(problems, err)
 	}
 	return errors.Join(problems...)
 }

@@ -4,7 +4,7 @@
 //
 // All names are below an *os.Root, which no symlink and no ".." leaves. The temporary
 // name is fixed, so a crash leaves at most one, which the next write takes over; in
-// return a file must have one writer at a time.
+// return a file must have one writer at a time, or each a temporary name of its own.
 package durable
 
 import (
@@ -33,7 +33,12 @@ func Meant(name string) string {
 // WriteFile replaces a file whole or leaves it as it was. The mode is exact, whatever the
 // umask; the content is never readable with a wider one.
 func WriteFile(root *os.Root, name string, data []byte, mode fs.FileMode) error {
-	temp := Temp(name)
+	return WriteFileVia(root, Temp(name), name, data, mode)
+}
+
+// WriteFileVia is WriteFile for a second writer of the same file, which has a temporary
+// name of its own: each of them replaces the file whole, and the last one wins.
+func WriteFileVia(root *os.Root, temp, name string, data []byte, mode fs.FileMode) error {
 	if err := writeSynced(root, temp, data, mode); err != nil {
 		return errors.Join(err, absentIsFine(root.RemoveAll(temp)))
 	}
