@@ -70,8 +70,10 @@ func run(s settings, args []string) error {
 	case "exit":
 		exit(s)
 	case "hang":
-		// Runs, and never listens.
-		select {}
+		// Runs, and never listens. Where nothing else goes on, Go takes a select{} for a mistake.
+		for {
+			time.Sleep(time.Hour)
+		}
 	case "worker":
 		return work(s)
 	case "wrapper":

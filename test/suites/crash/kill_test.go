@@ -73,6 +73,7 @@ var _ = Describe("kill -9 of the daemon", func() {
 		for i := range max(4, number("DEPLOYER_LOAD_KILLS", 25)/5) {
 			settings := []map[string]string{{"mode": "exit"}, {"health-status": "500"}, {"mode": "hang"}, {"unhealthy-after": "800ms"}}[i%4]
 			bad := stage.Changed(service, stage.Change{Release: fmt.Sprintf("bad-%d", i), Settings: settings})
+			bad.Deploy.Soak = v1.Duration(3 * time.Second)
 			s.Apply(ctx, bad)
 			time.Sleep(time.Duration(chance.Int64N(int64(longest))))
 			Expect(s.Biz.Kill(ctx, daemon, "SIGKILL")).To(Succeed())

@@ -29,10 +29,7 @@ var s *stage.Stage
 
 var _ = BeforeSuite(func(ctx SpecContext) {
 	s = stage.New(ctx, stage.Options{Caddy: stage.LoggingCaddy()})
-	s.OK(ctx, s.Laptop, "deploy-manifest", "add-service", `{"name":"carrier","hosts":["nowhere"],"artifact":{"storePath":"/nix/store/placeholder"}}`)
-	for _, release := range []string{"one", "two"} {
-		s.Push(ctx, "carrier", release)
-	}
+	s.Carry(ctx, "one", "two")
 })
 
 var _ = JustAfterEach(func(ctx SpecContext) { s.ExplainFailures(ctx) })

@@ -42,7 +42,7 @@ var _ = Describe("A bad release", Ordered, func() {
 
 	// starts counts how often a release was started, by its own words.
 	starts := func(ctx SpecContext, release string) int {
-		return countLines(s.OK(ctx, s.Biz, "journalctl", "--no-pager", "-o", "cat", "-t", name), "release "+release+" starting, mode web")
+		return s.Said(ctx, name, "release "+release+" starting, mode web")
 	}
 
 	BeforeAll(func(ctx SpecContext) {
@@ -60,12 +60,12 @@ var _ = Describe("A bad release", Ordered, func() {
 	It("is not tried again, also when state.json was deleted and the daemon restarted", func(ctx SpecContext) {
 		before := starts(ctx, "bad")
 		Expect(before).To(BeNumerically(">=", 1))
-		pid := info(ctx, name).PID
+		pid := s.Info(ctx, name).PID
 		s.Shell(ctx, s.Biz, "systemctl stop biz-deployer; rm -f /var/lib/biz-deployer/state.json; systemctl start biz-deployer")
 		s.WaitBad(ctx, bad, one)
 		s.OK(ctx, s.Biz, "deployerctl", "sync")
 		Consistently(ctx, func() int { return starts(ctx, "bad") }).WithTimeout(5 * time.Second).WithPolling(time.Second).Should(Equal(before))
-		Expect(info(ctx, name).PID).To(Equal(pid))
+		Expect(s.Info(ctx, name).PID).To(Equal(pid))
 	})
 
 	It("is tried again when a person says so, and judged again", func(ctx SpecContext) {
@@ -131,7 +131,7 @@ var _ = Describe("A release that is asked something else than the one before", f
 		}
 		s.StartService(ctx, old)
 		s.WaitAnswer(ctx, service.Name, "old")
-		pid := info(ctx, service.Name).PID
+		pid := s.Info(ctx, service.Name).PID
 		l := s.StartLoad(ctx, few(service.Name))
 
 		By("a bad one, whose check the old one cannot pass either")
@@ -139,7 +139,7 @@ var _ = Describe("A release that is asked something else than the one before", f
 		bad.Health = asked(204)
 		s.Apply(ctx, bad)
 		s.WaitBad(ctx, bad, old)
-		Expect(info(ctx, service.Name).PID).To(Equal(pid))
+		Expect(s.Info(ctx, service.Name).PID).To(Equal(pid))
 
 		By("a good one, whose check the old one cannot pass")
 		next := stage.Changed(service, stage.Change{Release: "next", Settings: set("health-status", "418")})

@@ -2,7 +2,6 @@ package rollout_test
 
 import (
 	"context"
-	"encoding/json"
 	"strings"
 	"time"
 
@@ -18,19 +17,6 @@ import (
 // few connections are enough to see whether a program's own ways lose requests.
 func few(name string) load.Target {
 	return stage.Asked(name, load.Mix{load.Get: 3, load.Post: 3, load.Slow: 1, load.HTTP2: 1})
-}
-
-// info is what the program says of itself.
-func info(ctx context.Context, name string) (got struct {
-	PID, Parent, Starts int
-	Release, Port       string
-},
-) {
-	GinkgoHelper()
-	text, err := s.Get(ctx, name, "/info")
-	Expect(err).NotTo(HaveOccurred())
-	Expect(json.Unmarshal([]byte(text), &got)).To(Succeed())
-	return got
 }
 
 var _ = Describe("A program", func() {
@@ -95,15 +81,14 @@ var _ = Describe("A program", func() {
 		report := l.End()
 		Expect(report.Total().Failed).To(BeZero(), "%s", report)
 		Expect(report.Total().Releases).To(HaveKey("two"))
-		said := s.OK(ctx, s.Biz, "journalctl", "--no-pager", "-o", "cat", "-u", "impatient")
-		Expect(countLines(said, "killed")).To(BeNumerically(">=", 2), "the old primary and the standby")
+		Expect(s.Said(ctx, "sh", "killed")).To(BeNumerically(">=", 2), "the old primary and the standby")
 	})
 
 	It("that ignores PORT is not judged, goes on with the old release, and people are told to restart it in place", func(ctx SpecContext) {
 		service := stage.Overlapping("fixed", 8324)
 		fixed := closure.Spec{Name: "app", Release: "fixed", Settings: set("port", "8324", "ignore-port", "yes")}
 		path := s.Build(ctx, s.Laptop, fixed)
-		s.OK(ctx, s.Laptop, "deploy-push", "carrier", path)
+		s.OK(ctx, s.Laptop, "deploy-push", stage.Carrier, path)
 		service.Artifact.StorePath = path
 		one, two := stage.Changed(service, stage.Change{Release: "one"}), stage.Changed(service, stage.Change{Release: "two"})
 		s.StartService(ctx, one)
@@ -134,14 +119,14 @@ var _ = Describe("A program", func() {
 		st := s.StartService(ctx, one)
 		Expect(st.Strategy).To(Equal(v1.StrategyReplace))
 		Expect(st.StrategyReason).To(ContainSubstring("stateDirectory"))
-		Expect(info(ctx, service.Name).Starts).To(Equal(1))
+		Expect(s.Info(ctx, service.Name).Starts).To(Equal(1))
 		s.Apply(ctx, two)
 		s.WaitAtRest(ctx, two)
-		Expect(info(ctx, service.Name).Starts).To(Equal(2))
+		Expect(s.Info(ctx, service.Name).Starts).To(Equal(2))
 		bad := spoilt(two, way{settings: set("mode", "exit")}, "bad")
 		s.Apply(ctx, bad)
 		s.WaitBad(ctx, bad, two)
-		Expect(info(ctx, service.Name)).To(And(HaveField("Starts", 3), HaveField("Release", "two")))
+		Expect(s.Info(ctx, service.Name)).To(And(HaveField("Starts", 3), HaveField("Release", "two")))
 	})
 
 	It("without http is good when it stays, bad when it does not, and comes back", func(ctx SpecContext) {

@@ -26,16 +26,16 @@ func ways() []way {
 	return []way{
 		{what: "exits at once", settings: set("mode", "exit", "exit-code", "3"), reason: "Exited", says: "exit status 3"},
 		{what: "exits after three seconds", settings: set("start-delay", "1m", "exit-after", "3s"), reason: "Exited", says: "exit status 1"},
-		{what: "is killed by a signal", settings: set("start-delay", "1m", "exit-after", "300ms", "exit-signal", "SEGV"), reason: "Exited", says: "SEGV"},
-		{what: "never listens", settings: set("mode", "hang"), reason: "HealthDeadlineExceeded", says: "refused"},
+		{what: "is killed by a signal", settings: set("start-delay", "1m", "exit-after", "300ms", "exit-signal", "KILL"), reason: "Exited", says: "KILL"},
+		{what: "never listens", settings: set("mode", "hang"), reason: "HealthDeadlineExceeded", says: "nothing listens"},
 		{what: "answers 500 to the health check", settings: set("health-status", "500"), reason: "HealthDeadlineExceeded", says: "500"},
 		{what: "answers 404 where the path is named", settings: set("health-status", "404"), reason: "HealthDeadlineExceeded", says: "404"},
 		{
 			what: "redirects where a 200 is asked for", settings: set("health-redirect", "/elsewhere"), reason: "HealthDeadlineExceeded", says: "302",
 			edit: func(s *v1.Service) { s.Health.Status = 200 },
 		},
-		{what: "takes too long for the health check", settings: set("health-delay", "10s"), reason: "HealthDeadlineExceeded", says: "500ms"},
-		{what: "never ends its answer to the health check", settings: set("health-body", "stalled"), reason: "HealthDeadlineExceeded", says: "500ms"},
+		{what: "takes too long for the health check", settings: set("health-delay", "10s"), reason: "HealthDeadlineExceeded", says: "within the timeout"},
+		{what: "never ends its answer to the health check", settings: set("health-body", "stalled"), reason: "HealthDeadlineExceeded", says: "within the timeout"},
 		{
 			what: "has no such program in its closure", reason: "", says: "bin/none",
 			edit: func(s *v1.Service) { s.Exec.Command = v1.Command{"bin/none"} },

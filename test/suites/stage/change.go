@@ -17,7 +17,7 @@ import (
 )
 
 // Overlapping is Web as releases are tried on it: the next one comes up beside the last,
-// must be well for a second, and the last may finish its requests for another.
+// must be well for half a second, and the last may finish its requests for a whole one.
 func Overlapping(name string, port int) v1.Service {
 	service := Web(name, port)
 	service.Health = &v1.Health{
@@ -25,7 +25,7 @@ func Overlapping(name string, port int) v1.Service {
 		Timeout: v1.Duration(2 * time.Second), Deadline: v1.Duration(20 * time.Second),
 	}
 	service.Deploy = v1.Deploy{
-		Strategy: v1.StrategyOverlap, Soak: v1.Duration(time.Second), Drain: v1.Duration(time.Second),
+		Strategy: v1.StrategyOverlap, Soak: v1.Duration(time.Second / 2), Drain: v1.Duration(time.Second),
 	}
 	return service
 }
@@ -53,6 +53,18 @@ func Changed(service v1.Service, c Change) v1.Service {
 		service.Artifact = &v1.Artifact{StorePath: c.StorePath}
 	}
 	return service
+}
+
+// Carrier is a service that runs nowhere: what is pushed for it is in the cache.
+const Carrier = "carrier"
+
+// Carry puts releases into the cache before the first service wants them.
+func (s *Stage) Carry(ctx context.Context, releases ...string) {
+	GinkgoHelper()
+	s.Apply(ctx, v1.Service{Name: Carrier, Hosts: []string{"nowhere"}, Artifact: &v1.Artifact{StorePath: v1.PlaceholderPath}})
+	for _, release := range releases {
+		s.Push(ctx, Carrier, release)
+	}
 }
 
 // Apply writes a service into the manifest, whole, and in place of what was there.

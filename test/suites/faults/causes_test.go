@@ -1,4 +1,4 @@
-package rollout_test
+package faults_test
 
 import (
 	"context"
@@ -24,7 +24,7 @@ var _ = Describe("Starts and secrets", func() {
 		s.StartService(ctx, good)
 		s.WaitAnswer(ctx, service.Name, "good")
 		l := s.StartLoad(ctx, few(service.Name))
-		silent := stage.Changed(service, stage.Change{Release: "silent", Settings: set("never-ready", "yes")})
+		silent := stage.Changed(service, stage.Change{Release: "silent", Settings: settings("never-ready", "yes")})
 		s.Apply(ctx, silent)
 		verdict, _ := s.WaitBad(ctx, silent, good)
 		Expect(verdict.Message).To(ContainSubstring("ready"))
@@ -33,7 +33,7 @@ var _ = Describe("Starts and secrets", func() {
 
 		By("and of one that dies under load, no more is lost than what it was working on")
 		l = s.StartLoad(ctx, few(service.Name))
-		dying := stage.Changed(service, stage.Change{Release: "dying", Settings: set("exit-after", "2s")})
+		dying := stage.Changed(service, stage.Change{Release: "dying", Settings: settings("exit-after", "2s")})
 		dying.Deploy.Soak = v1.Duration(10 * time.Second)
 		s.Apply(ctx, dying)
 		verdict, _ = s.WaitBad(ctx, dying, good)
@@ -57,7 +57,7 @@ var _ = Describe("Starts and secrets", func() {
 		write("first")
 		first := s.StartService(ctx, stage.Changed(service, stage.Change{Release: "one"}))
 		s.WaitAnswer(ctx, service.Name, "one")
-		pid := info(ctx, service.Name).PID
+		before := pid(ctx, service.Name)
 		l := s.StartLoad(ctx, few(service.Name))
 		for reason, script := range map[string]string{
 			"SecretsMissing": "mv $1 $1.away",
@@ -73,7 +73,7 @@ var _ = Describe("Starts and secrets", func() {
 			s.Shell(ctx, s.Biz, fmt.Sprintf("f=%s; rm -f $f.new; [ ! -e $f.away ] || { rm -f $f; mv $f.away $f; }; chown root $f; chmod 600 $f", file))
 			s.Await(ctx, service.Name, "well again", func(st v1.ServiceState) bool { return st.State == v1.Settled })
 		}
-		Expect(info(ctx, service.Name).PID).To(Equal(pid), "nothing was restarted for any of it")
+		Expect(pid(ctx, service.Name)).To(Equal(before), "nothing was restarted for any of it")
 
 		By("and a change goes through a normal rollout")
 		write("second")
@@ -93,9 +93,9 @@ var _ = Describe("The health check", func() {
 		s.StartService(ctx, good)
 		memory := daemonMemory(ctx)
 		for name, settings := range map[string]map[string]string{
-			"slow":       set("health-delay", "1s"),
-			"redirected": set("health-redirect", "http://127.0.0.1:9/nowhere"), // followed, it would fail
-			"endless":    set("health-body", "endless"),
+			"slow":       settings("health-delay", "1s"),
+			"redirected": settings("health-redirect", "http://127.0.0.1:9/nowhere"), // followed, it would fail
+			"endless":    settings("health-body", "endless"),
 		} {
 			By(name)
 			next := stage.Changed(service, stage.Change{Release: name, Settings: settings})
@@ -144,7 +144,7 @@ var _ = Describe("Caddy", func() {
 		})
 
 		By("started with a configuration that was cut short")
-		pid := info(ctx, service.Name).PID
+		before := pid(ctx, service.Name)
 		s.Shell(ctx, s.Biz, "truncate -s 200 "+autosave+" && systemctl kill -s KILL caddy")
 		stage.Within(2*time.Second, "Caddy started anew → routed", func() { s.WaitAnswer(ctx, service.Name, "two") })
 
@@ -156,6 +156,6 @@ var _ = Describe("Caddy", func() {
 		s.OK(ctx, s.Biz, "systemctl", "start", "caddy")
 		s.WaitAtRest(ctx, one)
 		s.WaitAnswer(ctx, service.Name, "one")
-		Expect(info(ctx, service.Name).PID).NotTo(Equal(pid))
+		Expect(pid(ctx, service.Name)).NotTo(Equal(before))
 	})
 })

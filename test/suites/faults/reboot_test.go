@@ -1,4 +1,4 @@
-package rollout_test
+package faults_test
 
 import (
 	"context"
@@ -110,7 +110,7 @@ var _ = Describe("A reboot with the store down and the daemon disabled", Ordered
 			s.StartService(ctx, stage.Changed(one, stage.Change{Release: other}))
 		}
 		third := stage.Changed(stage.Overlapping("third", 8353), stage.Change{Release: "third", StorePath: s.Release(ctx, "one")})
-		bad := spoilt(third, way{settings: set("mode", "exit")}, "bad")
+		bad := stage.Changed(third, stage.Change{Release: "bad", Settings: settings("mode", "exit")})
 		s.Apply(ctx, bad)
 		s.WaitBad(ctx, bad, third)
 		stage.Within(5*time.Second, "reboot → all answer", func() {
