@@ -119,8 +119,10 @@ var _ = Describe("A host's own credentials", Ordered, func() {
 		}
 		said := s.Refuses(ctx, s.Biz, 1, "deploy-manifest", "add-service", `{"name":"evil","hosts":["biz"]}`)
 		Expect(said).To(ContainSubstring("denied access"))
-		v, _ := view(ctx)
-		Expect(v.Hosts).To(ContainElement(And(HaveField("Name", "ava"), HaveField("Problem", ""))))
+		Eventually(ctx, func() []fleet.Host {
+			v, _ := view(ctx)
+			return v.Hosts
+		}).WithTimeout(stage.Patience).Should(ContainElement(And(HaveField("Name", "ava"), HaveField("Problem", ""))))
 	})
 
 	It("that may not write a report keep nothing from working, and status says so once", func(ctx SpecContext) {
