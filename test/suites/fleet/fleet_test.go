@@ -80,10 +80,10 @@ var _ = Describe("A fleet of two, with a canary", Ordered, func() {
 	It("lets a host that was off catch up", func(ctx SpecContext) {
 		Expect(ava.PowerOff()).To(Succeed())
 		path := build(ctx, "five", nil)
-		r := s.Run(ctx, s.Laptop, "deploy-push", "web", path, "--wait", "--timeout", "6s")
+		r := s.Run(ctx, s.Laptop, "deploy-push", "web", path, "--wait", "--timeout", "3s")
 		Expect(r.Code).To(Equal(5), r.String())
-		Expect(r.Out).To(ContainSubstring("web on biz: settled"))
 		Expect(r.Err).To(ContainSubstring("web on ava: NotLookedAt"))
+		Expect(s.WaitSettled(ctx, "web").Serving.StorePath).To(Equal(path))
 		Expect(ava.Boot(ctx)).To(Succeed())
 		stage.Within(4*time.Second, "boot → status --wait is content", func() {
 			s.OK(ctx, s.Laptop, "deploy-manifest", "status", "web", "--wait", "--timeout", "30s")
