@@ -154,4 +154,3 @@ func expectHistory(ctx SpecContext, begin int64, total int, names []string) {
 		}
 	}
 }
-
