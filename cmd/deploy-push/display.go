@@ -169,24 +169,31 @@ func (d *display) text(now time.Time) string {
 			text += "  " + said
 		}
 		return text
+	case d.upload.Paths > 0 && d.live != nil:
+		return bar(d.upload) + " " + uploadText(d.upload, d.rate)
 	case d.upload.Paths > 0:
-		return uploadText(d.upload, d.rate, d.live != nil)
+		return uploadText(d.upload, d.rate)
 	}
 	return ""
 }
 
-// uploadText is one line: a bar where it moves, then paths, bytes, rate and what is left.
-func uploadText(p providers.PublishProgress, r rate, moves bool) string {
-	share := 1.0
-	if p.Size > 0 {
-		share = min(float64(p.SizeDone)/float64(p.Size), 1)
+// share is what of an upload is done, from 0 to 1.
+func share(p providers.PublishProgress) float64 {
+	if p.Size <= 0 {
+		return 1
 	}
-	text := fmt.Sprintf("%3.0f%%  %d of %d paths, %s sent", 100*share, p.PathsDone, p.Paths, push.Bytes(p.Sent))
-	if moves {
-		const width = 24
-		full := int(share * width)
-		text = "[" + strings.Repeat("=", full) + strings.Repeat(" ", width-full) + "] " + text
-	}
+	return min(float64(p.SizeDone)/float64(p.Size), 1)
+}
+
+func bar(p providers.PublishProgress) string {
+	const width = 24
+	full := int(share(p) * width)
+	return "[" + strings.Repeat("=", full) + strings.Repeat(" ", width-full) + "]"
+}
+
+// uploadText is one line: paths, bytes, rate and what is left.
+func uploadText(p providers.PublishProgress, r rate) string {
+	text := fmt.Sprintf("%3.0f%%  %d of %d paths, %s sent", 100*share(p), p.PathsDone, p.Paths, push.Bytes(p.Sent))
 	sent, done := r.perSecond()
 	if sent > 0 {
 		text += fmt.Sprintf(", %s/s", push.Bytes(int64(sent)))
