@@ -28,11 +28,7 @@ func (o options) run(c *cobra.Command, args []string) error {
 	if err != nil {
 		return fmt.Errorf("finding the working directory: %w", err)
 	}
-	config, err := pushconfig.Find(dir)
-	if err != nil {
-		return err
-	}
-	s, err := chooser{dir: dir, config: config, as: o.as, attribute: o.attribute}.choose(args)
+	s, err := o.choose(dir, args)
 	if err != nil {
 		return err
 	}
@@ -54,9 +50,21 @@ func (o options) run(c *cobra.Command, args []string) error {
 	}
 	j := &job{options: o, subject: s, out: c.OutOrStdout(), errOut: c.ErrOrStderr(), display: d, repository: r, publisher: p}
 	if o.dryRun {
-		return explain(ctx, j.try(ctx))
+		return j.try(ctx)
 	}
-	return explain(ctx, j.push(ctx))
+	return j.push(ctx)
+}
+
+// choose reads push.yaml only where it can matter: a broken one above must not be in the
+// way of somebody who names a store path.
+func (o options) choose(dir string, args []string) (s subject, err error) {
+	c := chooser{dir: dir, as: o.as, attribute: o.attribute}
+	if len(args) == 1 || !strings.HasPrefix(args[1], "/nix/store/") {
+		if c.config, err = pushconfig.Find(dir); err != nil {
+			return s, err
+		}
+	}
+	return c.choose(args)
 }
 
 // display keeps standard output clean for data.
@@ -132,8 +140,14 @@ func (j *job) pushOptions(u *updater) push.Options {
 
 func (j *job) push(ctx context.Context) error {
 	u := j.updater()
+	j.display.busy(comparing)
 	d, err := push.Push(ctx, j.pushOptions(u))
-	if err != nil {
+	var unclear *push.UpdateError
+	switch {
+	case err == nil:
+	case ctx.Err() != nil && d.Generation == 0 && !errors.As(err, &unclear):
+		return errors.New("interrupted: the manifest is as it was, and what was sent stays; the same command sends the rest")
+	default:
 		return err
 	}
 	j.display.end()
@@ -141,13 +155,16 @@ func (j *job) push(ctx context.Context) error {
 	return cli.Print(j.out, j.format, result, result.print)
 }
 
+// comparing is what a push does before and after a build, until it knows what to send.
+const comparing = "comparing with the store"
+
 // build runs the builder, and shows the end of what it printed when it fails.
 func (j *job) build(ctx context.Context) (string, error) {
 	request := *j.subject.build
 	request.Line = j.display.builder
-	j.display.building(request.What)
+	j.display.busy("building " + request.What)
 	storePath, err := builder.Build(ctx, request)
-	j.display.building("")
+	j.display.busy(comparing)
 	var failed *builder.FailedError
 	if errors.As(err, &failed) && !j.verbose {
 		j.display.end()
@@ -162,13 +179,4 @@ func (j *job) build(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("building %s: %w", request.What, err)
 	}
 	return storePath, nil
-}
-
-// explain says of an interrupted push what became of it: the errors below only say that
-// something was cancelled.
-func explain(ctx context.Context, err error) error {
-	if err == nil || ctx.Err() == nil || strings.Contains(err.Error(), "writing the manifest") {
-		return err
-	}
-	return errors.New("interrupted: the manifest is as it was, and what was sent stays; the same command sends the rest")
 }
