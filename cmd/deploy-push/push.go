@@ -142,17 +142,26 @@ func (j *job) push(ctx context.Context) error {
 	u := j.updater()
 	j.display.busy(comparing)
 	d, err := push.Push(ctx, j.pushOptions(u))
-	var unclear *push.UpdateError
-	switch {
-	case err == nil:
-	case ctx.Err() != nil && d.Generation == 0 && !errors.As(err, &unclear):
-		return errors.New("interrupted: the manifest is as it was, and what was sent stays; the same command sends the rest")
-	default:
-		return err
+	if err != nil {
+		return j.interrupted(ctx, d, err)
 	}
 	j.display.end()
 	result := u.result(d)
 	return cli.Print(j.out, j.format, result, result.print)
+}
+
+// interrupted says of a push that somebody stopped what became of it; the errors below say
+// only what was cancelled. Any other error is as it is.
+func (j *job) interrupted(ctx context.Context, d push.Deployed, err error) error {
+	var update *push.UpdateError
+	switch {
+	case ctx.Err() == nil || d.Generation != 0:
+		return err
+	case errors.As(err, &update):
+		return fmt.Errorf("interrupted while writing the manifest: `deploy-manifest show %s` tells whether it names %s; "+
+			"the closure is in the cache, and the same command may be run again", j.service, d.StorePath)
+	}
+	return errors.New("interrupted: the manifest is as it was, and what was sent stays; the same command sends the rest")
 }
 
 // comparing is what a push does before and after a build, until it knows what to send.
