@@ -28,7 +28,7 @@ type display struct {
 
 	mu    sync.Mutex
 	began time.Time
-	// what is being built; empty when nothing is. said is its builder's last line.
+	// what is done just now, since when; empty when nothing is. said is a builder's last line.
 	what, said string
 	upload     providers.PublishProgress
 	rate       rate
@@ -91,8 +91,8 @@ func (d *display) line(text string) {
 	fmt.Fprintln(d.lines, text)
 }
 
-// building says that something is being built; empty: no more.
-func (d *display) building(what string) {
+// busy says what is done just now, as in "building web".
+func (d *display) busy(what string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.what, d.said, d.began = what, "", time.Now()
@@ -117,8 +117,10 @@ func (d *display) uploading(p providers.PublishProgress) {
 	if d.upload.Paths == 0 {
 		d.told = time.Now()
 	}
-	if d.upload = p; p.PathsDone == p.Paths {
-		d.upload.Paths = 0 // the rest is quick
+	d.what, d.upload = "", p
+	if p.PathsDone == p.Paths {
+		d.what, d.said, d.began = "reading back", "", time.Now()
+		d.upload.Paths = 0
 	}
 }
 
@@ -164,7 +166,7 @@ func (d *display) clear() {
 func (d *display) text(now time.Time) string {
 	switch {
 	case d.what != "":
-		text := fmt.Sprintf("building %s  %s", d.what, now.Sub(d.began).Round(time.Second))
+		text := fmt.Sprintf("%s  %s", d.what, max(0, now.Sub(d.began)).Round(time.Second))
 		if said := printable(d.said); said != "" && d.live != nil {
 			text += "  " + said
 		}

@@ -55,8 +55,12 @@ var _ = Describe("The display", func() {
 		Expect(lines[1]).To(HavePrefix(" 50%  92 of 203 paths"))
 		half.PathsDone = half.Paths
 		d.uploading(half)
-		d.tick(began.Add(time.Hour))
-		Expect(strings.Split(strings.TrimSpace(out.String()), "\n")).To(HaveLen(3))
+		d.tick(began.Add(50 * time.Second))
+		d.busy("building web")
+		d.builder("compiling")
+		d.tick(time.Now().Add(20 * time.Second))
+		lines = strings.Split(strings.TrimSpace(out.String()), "\n")
+		Expect(lines[3:]).To(Equal([]string{"reading back  50s", "building web  20s"}))
 	})
 
 	It("keeps what a builder prints from moving the cursor", func() {

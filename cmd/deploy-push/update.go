@@ -52,6 +52,9 @@ func find(m *v1.Manifest, service string) (*v1.Service, error) {
 		if near := v1.Nearest(service, unknown.Known); near != "" {
 			return nil, cli.Usagef("%w; did you mean %s?", err, near)
 		}
+		if len(unknown.Known) == 0 {
+			return nil, cli.Usagef("%w", err) // it says the way out
+		}
 	}
 	return nil, cli.Usagef("%w; `deploy-manifest add-service` adds one", err)
 }
