@@ -46,7 +46,6 @@ func (w *worker) open(ctx context.Context) (*websocket.Conn, string, error) {
 		transport.TLSClientConfig = w.o.TLS.Clone()
 	}
 	client := &http.Client{Transport: transport}
-	//nolint:bodyclose // the body of a WebSocket's handshake is the socket's own
 	socket, response, err := websocket.Dial(ctx, w.o.url(w.host, "/ws"), &websocket.DialOptions{HTTPClient: client})
 	if err != nil {
 		return nil, "", fmt.Errorf("opening a websocket: %w", because(ctx, err))
