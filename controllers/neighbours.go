@@ -16,6 +16,9 @@ const (
 	// long a pass may wait for one.
 	heardFor = time.Second
 	hearing  = 3 * time.Second
+	// eager is how long a release that waits is asked about all the time, rarely how often
+	// after that: by then somebody has to push a fix anyway.
+	eager, rarely = 10 * time.Minute, 15 * time.Second
 	// watchEvery is how often other hosts are looked at for silence.
 	watchEvery = time.Minute
 	// mostNeighbours bounds how many reports a question may cost.
@@ -55,11 +58,11 @@ type heard struct {
 	at   time.Time
 }
 
-// wish is a release that waits, since when, and for what.
+// wish is a release that waits, since when, when it was asked about last, and for what.
 type wish struct {
-	revision string
-	since    time.Time
-	why      string
+	revision     string
+	since, asked time.Time
+	why          string
 }
 
 func newNeighbours(o neighbourOptions) *neighbours {
@@ -98,7 +101,7 @@ func (n *neighbours) admit(ctx context.Context, service, revision string) error 
 		delete(n.waiting, service)
 		return nil
 	}
-	was.why = err.Error()
+	was.why, was.asked = err.Error(), now
 	n.waiting[service] = was
 	return err
 }
@@ -188,7 +191,11 @@ func (n *neighbours) lookForSilence(ctx context.Context) {
 }
 
 func (n *neighbours) again(ctx context.Context) {
+	now := n.now()
 	for service, w := range n.wishes() {
+		if now.Sub(w.since) > eager && now.Sub(w.asked) < rarely {
+			continue
+		}
 		if n.wants(service) != w.revision {
 			n.mu.Lock()
 			delete(n.waiting, service)

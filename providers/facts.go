@@ -110,6 +110,17 @@ type Published struct {
 	SignedBy string
 }
 
+// CacheEntry is what the cache says of one path.
+type CacheEntry struct {
+	StorePath string
+	// Content is the key of the object with the path's files. Several entries may share one.
+	Content string
+	// Needs are the keys of the entries of all that the path refers to, but for itself.
+	Needs []string
+	// Problem says why nothing of it can be believed; empty when nothing is wrong.
+	Problem string
+}
+
 // UnitSpec is what a slot's unit should be.
 type UnitSpec struct {
 	Service string

@@ -85,6 +85,15 @@ type Publisher interface {
 	Publish(ctx context.Context, r PublishRequest) (Published, error)
 }
 
+// CacheIndex reads what the cache says of each path that it has, for who cleans it up.
+type CacheIndex interface {
+	// Key is that of the object about a store path; empty when it is no store path.
+	Key(storePath string) string
+	// Entry reads the object with that key. One that is not what it should be is an answer,
+	// with its Problem; one that is not there is ErrNotFound.
+	Entry(ctx context.Context, key string) (CacheEntry, error)
+}
+
 // Units are the systemd units of services. Only units with our mark are touched;
 // Install and Remove on a foreign one fail with ErrConflict.
 type Units interface {

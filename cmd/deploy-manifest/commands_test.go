@@ -24,6 +24,7 @@ var _ = Describe("deploy-manifest", func() {
 	BeforeEach(func(ctx SpecContext) {
 		p = newPerson()
 		p.must(ctx, "init")
+		p.cache()
 	})
 	addWeb := func(ctx SpecContext) {
 		GinkgoHelper()
@@ -67,7 +68,7 @@ var _ = Describe("deploy-manifest", func() {
 		Expect(back.IsRemoved("api")).To(BeTrue())
 		Expect(back.Lineage).To(Equal(before.Lineage))
 		Expect(back.Generation).To(Equal(before.Generation + 1))
-		Expect(back.Message).To(Equal("rollback to " + names[1] + " (generation 2)"))
+		Expect(back.Message).To(Equal("rollback to generation 2 (" + names[1] + ")"))
 
 		newest := strings.TrimSpace(p.must(ctx, "list", "--limit", "1"))
 		p.must(ctx, "rollback", newest)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -34,26 +35,42 @@ func (a *app) completeService(c *cobra.Command, args []string, _ string) ([]stri
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
-func (a *app) completeArchives(c *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+// completeVersion offers the last generations, with what they were written for, and then
+// the archived versions by their names.
+func (a *app) completeVersion(c *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	const directive = cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
 	stop := hurry(c)
 	defer stop()
-	const directive = cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
 	r, err := a.repository(c)
 	if err != nil {
 		return nil, directive
 	}
-	names, err := r.Archives(c.Context())
-	if err != nil {
-		return nil, directive
+	out := []string{manifest.Previous}
+	// What can be read in time is offered; the rest is a matter of convenience.
+	entries, _ := r.History(c.Context(), manifest.HistoryOptions{Limit: usualHistory})
+	for _, e := range entries {
+		if e.Generation > 0 && !e.InForce {
+			out = append(out, cobra.CompletionWithDesc(fmt.Sprint(e.Generation), e.Message))
+		}
 	}
-	return names, directive
+	names, _ := r.Archives(c.Context())
+	return append(out, names...), directive
 }
 
-func (a *app) completeArchiveArgument(c *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+func (a *app) completeVersionArgument(c *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	return a.completeArchives(c, args, word)
+	return a.completeVersion(c, args, word)
+}
+
+// completeSides offers what diff compares; that may be files, too.
+func (a *app) completeSides(c *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 1 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	names, _ := a.completeVersion(c, args, word)
+	return append([]string{manifest.Current}, names...), cobra.ShellCompDirectiveDefault | cobra.ShellCompDirectiveKeepOrder
 }
 
 // hurry bounds the command's context.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -13,9 +14,6 @@ import (
 	"deployer/controllers/manifest"
 )
 
-// current names the manifest in force.
-const current = "current"
-
 type diffOptions struct {
 	format   cli.Format
 	exitCode bool
@@ -26,13 +24,16 @@ func (a *app) diffCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "diff [A] [B]",
 		Short: "Say what differs between two versions",
-		Long: `diff compares two versions, field by field. A and B are archived versions as list names
-them, "current" for the manifest in force, or files. B left out is "current"; A left out is
-the newest archived version, so that diff alone shows the last change.`,
+		Long: `diff compares two versions, field by field. A and B are generations, archived versions as
+list names them, "current" for the manifest in force, "previous" for the one before it, or
+files. B left out is "current"; A left out is "previous", so that diff alone shows the last
+change.`,
 		Example: `  deploy-manifest diff
-  deploy-manifest diff manifest-20261215T120000Z.json
+  deploy-manifest diff 12
+  deploy-manifest diff 12 15
+  deploy-manifest diff manifest-20261215T120000Z.json previous
   deploy-manifest diff current manifest.yaml --exit-code`,
-		Args: cobra.MaximumNArgs(2), ValidArgsFunction: a.completeVersions,
+		Args: cobra.MaximumNArgs(2), ValidArgsFunction: a.completeSides,
 		RunE: func(c *cobra.Command, args []string) error { return a.diff(c, args, o) },
 	}
 	cli.FormatFlag(c, &o.format, cli.Table)
@@ -41,25 +42,21 @@ the newest archived version, so that diff alone shows the last change.`,
 }
 
 func (a *app) diff(c *cobra.Command, args []string, o diffOptions) error {
-	names := []string{"", current}
+	names := []string{manifest.Previous, manifest.Current}
 	copy(names, args)
-	if names[0] == "" {
-		newest, err := a.newest(c)
-		if err != nil {
-			return err
-		}
-		names[0] = newest
+	r, err := a.repository(c)
+	if err != nil {
+		return err
 	}
-	versions := make([]*v1.Manifest, len(names))
+	sides := make([]side, len(names))
 	for i, name := range names {
-		var err error
-		if versions[i], err = a.open(c, name); err != nil {
+		if sides[i], err = open(c, r, name); err != nil {
 			return err
 		}
 	}
-	changes := v1.Diff(versions[0], versions[1])
-	err := cli.Print(c.OutOrStdout(), o.format, append([]v1.Change{}, changes...), func(w io.Writer) error {
-		fmt.Fprintf(w, "%s → %s\n", title(names[0], versions[0]), title(names[1], versions[1]))
+	changes := v1.Diff(sides[0].manifest, sides[1].manifest)
+	err = cli.Print(c.OutOrStdout(), o.format, append([]v1.Change{}, changes...), func(w io.Writer) error {
+		fmt.Fprintf(w, "%s → %s\n", sides[0].title, sides[1].title)
 		if len(changes) == 0 {
 			fmt.Fprintln(w, "no differences")
 		}
@@ -72,43 +69,32 @@ func (a *app) diff(c *cobra.Command, args []string, o diffOptions) error {
 	return err
 }
 
-func title(name string, m *v1.Manifest) string {
-	if m.Generation == 0 {
-		return name
-	}
-	return fmt.Sprintf("%s (generation %d)", name, m.Generation)
+// side is what is compared.
+type side struct {
+	title    string
+	manifest *v1.Manifest
 }
 
-// newest is the last archived version.
-func (a *app) newest(c *cobra.Command) (string, error) {
-	r, err := a.repository(c)
-	if err != nil {
-		return "", err
-	}
-	names, err := r.Archives(c.Context())
-	if err != nil {
-		return "", err
-	}
-	if len(names) == 0 {
-		return "", fmt.Errorf("nothing is archived in %s yet: the first change of the manifest archives the version before it", r.StoreName())
-	}
-	return names[0], nil
-}
-
-// open reads the manifest in force, an archived one, or a file.
-func (a *app) open(c *cobra.Command, name string) (*v1.Manifest, error) {
-	if name != current && !manifest.IsArchive(archiveName(name)) || isFile(name) {
+// open reads a version, or a file.
+func open(c *cobra.Command, r *manifest.Repository, name string) (side, error) {
+	if !isVersion(name) || isFile(name) {
 		m, _, err := readFile(c, name)
-		return m, err
+		return side{title: name, manifest: m}, err
 	}
-	r, err := a.repository(c)
+	v, err := version(c, r, name)
 	if err != nil {
-		return nil, err
+		return side{}, err
 	}
-	if name == current {
-		name = ""
+	out := side{title: cmp.Or(v.Archive, manifest.Current), manifest: v.Manifest}
+	if v.Manifest.Generation > 0 {
+		out.title += fmt.Sprintf(" (generation %d)", v.Manifest.Generation)
 	}
-	return version(c, r, name)
+	return out, nil
+}
+
+// isVersion: the name has the form of one.
+func isVersion(name string) bool {
+	return name == manifest.Current || name == manifest.Previous || manifest.IsGeneration(name) || manifest.IsArchive(archiveName(name))
 }
 
 // isFile: a path, for a name without a slash is looked for in the store first.
@@ -118,12 +104,4 @@ func isFile(name string) bool {
 	}
 	_, err := os.Stat(name)
 	return err == nil
-}
-
-func (a *app) completeVersions(c *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
-	if len(args) > 1 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	names, _ := a.completeArchives(c, args, word)
-	return append([]string{current}, names...), cobra.ShellCompDirectiveDefault | cobra.ShellCompDirectiveKeepOrder
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -66,34 +65,26 @@ func (a *app) list(c *cobra.Command, format cli.Format, limit int) error {
 		}
 		return nil
 	}
-	rows := readAll(c, r, names)
+	versions, err := r.Versions(c.Context(), names)
+	if err != nil {
+		return err
+	}
+	rows := make([]archived, len(versions))
+	for i, v := range versions {
+		rows[i] = rowOf(v)
+	}
 	return cli.Print(out, format, rows, func(w io.Writer) error { return archiveTable(w, rows) })
 }
 
-// readAll reads a few at a time: an archive may be long, and a store far away.
-func readAll(c *cobra.Command, r *manifest.Repository, names []string) []archived {
-	const atOnce = 8
-	rows := make([]archived, len(names))
-	turns := make(chan struct{}, atOnce)
-	var all sync.WaitGroup
-	for i, name := range names {
-		turns <- struct{}{}
-		all.Go(func() {
-			defer func() { <-turns }()
-			rows[i] = archived{Name: name}
-			m, err := r.ReadArchive(c.Context(), name)
-			if err != nil {
-				rows[i].Problem = err.Error()
-				return
-			}
-			rows[i] = archived{
-				Name: name, Generation: m.Generation, UpdatedAt: m.UpdatedAt, UpdatedBy: m.UpdatedBy,
-				Message: m.Message, Services: len(m.Services),
-			}
-		})
+func rowOf(v manifest.Version) archived {
+	if v.Err != nil {
+		return archived{Name: v.Archive, Problem: v.Err.Error()}
 	}
-	all.Wait()
-	return rows
+	m := v.Manifest
+	return archived{
+		Name: v.Archive, Generation: m.Generation, UpdatedAt: m.UpdatedAt, UpdatedBy: m.UpdatedBy,
+		Message: m.Message, Services: len(m.Services),
+	}
 }
 
 func archiveTable(w io.Writer, rows []archived) error {

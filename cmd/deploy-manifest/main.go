@@ -34,9 +34,9 @@ func (a *app) command() *cobra.Command {
 run on, and how they are reached. Each host's daemon looks at it every 2 to 15 seconds and
 makes the host agree with it.
 
-Every write is a new generation, and the one before is archived: "list" names the archived
-ones and "rollback" brings one back. Two people may write at the same moment, and neither
-loses an edit.
+Every write is a new generation, and the one before is archived: "history" says who changed
+what and why, and "rollback" brings an older one back. Two people may write at the same
+moment, and neither loses an edit.
 
 The store is the one that --store, DEPLOYER_STORE, "store" in ~/.config/deployer/config.yaml
 or in /etc/biz-deployer/config.yaml names, in that order:
@@ -45,16 +45,18 @@ s3://bucket?endpoint=…&profile=…, or file:///dir.`,
   deploy-manifest show
   deploy-manifest add-service -f web.yaml
   deploy-manifest update web /nix/store/s66mzxpvicwk07gjbjfw9izjfa797vsw-web-1.2
+  deploy-manifest edit web
   deploy-manifest hold web --reason "load test" --for 1h
-  deploy-manifest list
-  deploy-manifest rollback manifest-20261215T120000Z.json`,
+  deploy-manifest status
+  deploy-manifest history
+  deploy-manifest rollback --service web`,
 	}
 	c.PersistentFlags().StringVar(&a.store, "store", "", "the store's URL")
 	c.AddCommand(
-		a.initCommand(), a.showCommand(), a.listCommand(), a.statusCommand(), a.diffCommand(), a.validateCommand(),
+		a.initCommand(), a.showCommand(), a.listCommand(), a.historyCommand(), a.statusCommand(), a.diffCommand(), a.validateCommand(),
 		a.addServiceCommand(), a.updateCommand(), a.setCommand(), a.removeServiceCommand(),
 		a.holdCommand(), a.unholdCommand(), a.retryCommand(),
-		a.applyCommand(), a.rollbackCommand(), keygenCommand(), schemaCommand(),
+		a.applyCommand(), a.editCommand(), a.rollbackCommand(), a.cacheCommand(), keygenCommand(), schemaCommand(),
 	)
 	return c
 }

@@ -1,50 +1,74 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
-	v1 "deployer/api/v1"
+	"deployer/cmd/internal/cli"
 	"deployer/controllers/manifest"
 )
 
 func (a *app) rollbackCommand() *cobra.Command {
 	var w write
+	var service string
 	c := &cobra.Command{
-		Use:   "rollback ARCHIVE",
-		Short: "Bring back an archived version, as a new generation",
-		Long: `rollback writes the services of an archived version as a new generation. Services that it
-did not have are removed; those that come back are wanted again. The manifest in force is
-archived first, so a rollback can be rolled back. This is also the way out when the
-manifest in the store is lost or damaged: lineage and generation then follow from the
-archive, and damaged bytes are kept as damaged-….json.`,
-		Example: `  deploy-manifest list -o table
-  deploy-manifest rollback manifest-20261215T120000Z.json
-  deploy-manifest rollback manifest-20261215T120000Z.json --dry-run
-  deploy-manifest rollback "$(deploy-manifest list -n 1)"     # the newest`,
-		Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeArchiveArgument,
-		RunE: func(c *cobra.Command, args []string) error { return a.rollback(c, w, archiveName(args[0])) },
+		Use:   "rollback [VERSION] [--service SERVICE]",
+		Short: "Bring back an older version, as a new generation",
+		Long: `rollback writes the services of an older version as a new generation: the one before the
+manifest in force, or VERSION: a generation, or an archived version as list names it.
+Services that it did not have are removed; those that come back are wanted again. The
+manifest in force is archived first, so a rollback can be rolled back. This is also the
+way out when the manifest in the store is lost or damaged: lineage and generation then
+follow from the archive, and damaged bytes are kept as damaged-….json.
+
+With --service only the release of that service goes back, to the one that it had before
+the present one, or to that of VERSION: its store path and commit, and what else needs a
+new process, such as its environment. Its domain, its hosts and all other services stay.
+
+Whether the cache still has the releases is looked at: "cache gc" deletes those of old
+versions. A rollback without VERSION is refused when somebody else wrote in the same moment what
+it would undo.`,
+		Example: `  deploy-manifest rollback                       # undoes the last write
+  deploy-manifest rollback --service web         # web's release before, and nothing else
+  deploy-manifest history                        # which generations there are
+  deploy-manifest rollback 12 --dry-run
+  deploy-manifest rollback 12 -m "the new menu breaks the checkout"
+  deploy-manifest rollback manifest-20261215T120000Z.json --service web`,
+		Args: cobra.MaximumNArgs(1), ValidArgsFunction: a.completeVersionArgument,
+		RunE: func(c *cobra.Command, args []string) error {
+			o := manifest.RollbackOptions{Service: service, By: a.who()}
+			if len(args) > 0 {
+				o.To = archiveName(args[0])
+			}
+			return a.rollback(c, w, o)
+		},
 	}
+	c.Flags().StringVar(&service, "service", "", "take back the release of this service only")
+	_ = c.RegisterFlagCompletionFunc("service", func(c *cobra.Command, _ []string, word string) ([]string, cobra.ShellCompDirective) {
+		return a.completeService(c, nil, word)
+	})
 	w.flags(c)
 	w.removalFlag(c)
 	return c
 }
 
-func (a *app) rollback(c *cobra.Command, w write, name string) error {
+func (a *app) rollback(c *cobra.Command, w write, o manifest.RollbackOptions) error {
+	if c.Flags().Changed("service") && o.Service == "" {
+		return cli.Usagef("--service names no service")
+	}
 	r, err := a.repository(c)
 	if err != nil {
 		return err
 	}
-	old, err := r.ReadArchive(c.Context(), name)
+	way, err := r.Rollback(c.Context(), o)
 	if err != nil {
 		return usage(err)
 	}
-	if w.message == "" {
-		w.message = fmt.Sprintf("rollback to %s (generation %d)", name, old.Generation)
-	}
-	w.replace = true
-	edited, err := a.edit(c, w, func(m *v1.Manifest) error { return manifest.Restore(m, old, a.who()) })
+	w.message = cmp.Or(w.message, way.Message)
+	w.replace, w.cached = o.Service == "", true
+	edited, err := a.edit(c, w, way.Edit)
 	if err == nil && edited != nil && manifest.IsArchive(edited.Archive) {
 		fmt.Fprintf(c.OutOrStdout(), "to undo this rollback: deploy-manifest rollback %s\n", edited.Archive)
 	}

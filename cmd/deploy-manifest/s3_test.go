@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -16,6 +17,7 @@ import (
 	. "github.com/onsi/gomega"
 
 	"deployer/cmd/internal/cli"
+	"deployer/providers"
 )
 
 // startS3 starts a real S3 server, versitygw, with one bucket, and gives its address.
@@ -34,7 +36,9 @@ func startS3(ctx context.Context) string {
 	addr := l.Addr().String()
 	Expect(l.Close()).To(Succeed())
 	dir := GinkgoT().TempDir()
-	Expect(os.MkdirAll(filepath.Join(dir, "deploy"), 0o755)).To(Succeed())
+	for _, bucket := range []string{"deploy", "tidy"} {
+		Expect(os.MkdirAll(filepath.Join(dir, bucket), 0o755)).To(Succeed())
+	}
 	cmd := exec.Command(binary, "--port", addr, "--quiet", "posix", dir)
 	cmd.Env = []string{"ROOT_ACCESS_KEY=ann", "ROOT_SECRET_KEY=not-a-secret", "HOME=" + dir, "PATH=" + os.Getenv("PATH")}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -116,6 +120,41 @@ aws_secret_access_key = a-guess
 		both.Wait()
 		Expect(p.must(ctx, "show", "-o", "table")).To(HavePrefix(fmt.Sprintf("generation %d, ", 2+2*edits)))
 		Expect(p.must(ctx, "rollback", "manifest-20261216T033100Z.json")).To(ContainSubstring("my-new-service: removed; hosts take it down"))
+	})
+
+	It("keeps a history, and cleans its cache up", func(ctx SpecContext) {
+		url := store("tidy", addr, "ann")
+		GinkgoT().Setenv(cli.StoreEnv, url)
+		p.clock = time.Date(2020, 1, 1, 3, 30, 0, 0, time.UTC)
+		p.must(ctx, "init")
+		p.must(ctx, "add-service", `{"name":"web","hosts":["biz"]}`)
+		objects, _, err := cli.OpenStore(ctx, url)
+		Expect(err).NotTo(HaveOccurred())
+		for n := range 3 {
+			release := storePath(n, "web")
+			for key, content := range narinfoOf(release) {
+				_, err := objects.Put(ctx, key, strings.NewReader(content), providers.PutOptions{})
+				Expect(err).NotTo(HaveOccurred())
+			}
+			p.must(ctx, "update", "web", release)
+		}
+		Expect(strings.Count(p.must(ctx, "history", "web"), "update web to ")).To(Equal(3))
+		for _, run := range []struct{ grace, says string }{
+			{"24h", "waiting: 1 path"},
+			{"0s", "deleted 1 path"},
+			{"0s", "nothing to delete"},
+		} {
+			Expect(p.must(ctx, "cache", "gc", "--keep", "1", "--older-than", "0s", "--grace", run.grace)).To(ContainSubstring(run.says))
+		}
+		left, err := objects.List(ctx, "")
+		Expect(err).NotTo(HaveOccurred())
+		var cached []string
+		for _, o := range left {
+			if !strings.HasPrefix(o.Key, "manifest") {
+				cached = append(cached, o.Key)
+			}
+		}
+		Expect(cached).To(HaveLen(5), "two paths with their contents, and the list of candidates: %v", cached)
 	})
 
 	DescribeTable("says in one sentence what is wrong with the store",

@@ -1,9 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
-	"path"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -20,17 +20,21 @@ func (a *app) showCommand() *cobra.Command {
 		Use:   "show [SERVICE]",
 		Short: "Print the manifest, or one service of it",
 		Long: `show prints the manifest in force as people wrote it: JSON unless -o says otherwise, and
-without the defaults. --at prints an archived version instead.`,
+without the defaults. --at prints another version instead: a generation, the name of an
+archived version, or "previous".`,
 		Example: `  deploy-manifest show
   deploy-manifest show web -o yaml
   deploy-manifest show -o table
+  deploy-manifest show web --at 12
   deploy-manifest show --at manifest-20261215T120000Z.json`,
 		Args: cobra.MaximumNArgs(1), ValidArgsFunction: a.completeService,
-		RunE: func(c *cobra.Command, args []string) error { return a.show(c, args, at, format) },
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.show(c, args, cmp.Or(at, manifest.Current), format)
+		},
 	}
 	cli.FormatFlag(c, &format, cli.JSON)
-	c.Flags().StringVar(&at, "at", "", "the archived version to print, as list names it")
-	_ = c.RegisterFlagCompletionFunc("at", a.completeArchives)
+	c.Flags().StringVar(&at, "at", "", "the version to print: a generation, an archived version, or previous")
+	_ = c.RegisterFlagCompletionFunc("at", a.completeVersion)
 	return c
 }
 
@@ -39,10 +43,11 @@ func (a *app) show(c *cobra.Command, args []string, at string, format cli.Format
 	if err != nil {
 		return err
 	}
-	m, err := version(c, r, at)
+	v, err := version(c, r, at)
 	if err != nil {
 		return err
 	}
+	m := v.Manifest
 	if len(args) == 0 {
 		return cli.Print(c.OutOrStdout(), format, m, func(w io.Writer) error { return manifestTable(w, m) })
 	}
@@ -53,17 +58,10 @@ func (a *app) show(c *cobra.Command, args []string, at string, format cli.Format
 	return cli.Print(c.OutOrStdout(), format, s, func(w io.Writer) error { return serviceTable(w, s) })
 }
 
-// version is the manifest in force, or an archived one when a name is given.
-func version(c *cobra.Command, r *manifest.Repository, archive string) (*v1.Manifest, error) {
-	if archive != "" {
-		m, err := r.ReadArchive(c.Context(), archiveName(archive))
-		return m, usage(err)
-	}
-	s, err := r.Read(c.Context())
-	if err != nil {
-		return nil, err
-	}
-	return s.Manifest, nil
+// version finds a version by any of its names.
+func version(c *cobra.Command, r *manifest.Repository, name string) (*manifest.Version, error) {
+	v, err := r.Version(c.Context(), archiveName(name))
+	return v, usage(err)
 }
 
 func manifestTable(w io.Writer, m *v1.Manifest) error {
@@ -114,16 +112,12 @@ func written(m *v1.Manifest) string {
 	return out
 }
 
-// releaseOf is the store path without its hash, for a narrow column.
+// releaseOf is for a narrow column.
 func releaseOf(s v1.Service) string {
 	if !s.HasRelease() {
 		return "none yet"
 	}
-	base := path.Base(s.Artifact.StorePath)
-	if hash, name, ok := strings.Cut(base, "-"); ok && len(hash) == 32 {
-		return hash[:7] + "…-" + name
-	}
-	return base
+	return manifest.ShortPath(s.Artifact.StorePath)
 }
 
 func reachedAt(s v1.Service) string {

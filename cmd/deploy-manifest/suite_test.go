@@ -27,8 +27,10 @@ func TestDeployManifest(t *testing.T) {
 }
 
 const (
-	pathOne = "/nix/store/0123456789abcdfghijklmnpqrsvwxyz-web-1"
-	pathTwo = "/nix/store/0123456789abcdfghijklmnpqrsvwxyz-web-2"
+	// soonEnough bounds specs that wait for another process.
+	soonEnough = time.Minute
+	pathOne    = "/nix/store/0123456789abcdfghijklmnpqrsvwxyz-web-1"
+	pathTwo    = "/nix/store/0123456789abcdfghijklmnpqrsvwxyz-web-2"
 	// fromTheDocs is the JSON that people of the system before us have.
 	fromTheDocs = `{"name":"my-new-service","artifact":{"storePath":"/nix/store/placeholder"},"hosts":["biz"],
  "exec":{"command":null,"user":"root","group":"root"},"env":{"PORT":"8080","AREA":"Live"},
@@ -120,8 +122,15 @@ func (p *person) files() map[string]string {
 func (p *person) write(name, content string) string {
 	GinkgoHelper()
 	path := filepath.Join(p.home, name)
+	Expect(os.MkdirAll(filepath.Dir(path), 0o700)).To(Succeed())
 	Expect(os.WriteFile(path, []byte(content), 0o600)).To(Succeed())
 	return path
+}
+
+// cache lets the store's cache have the releases of these specs, which share a hash.
+func (p *person) cache() {
+	GinkgoHelper()
+	p.write("store/0123456789abcdfghijklmnpqrsvwxyz.narinfo", "x")
 }
 
 func (p *person) note(args []string, output string, code int) {
@@ -143,6 +152,7 @@ func (p *person) note(args []string, output string, code int) {
 var (
 	randomHash    = regexp.MustCompile(`sha256:[0-9a-f]{64}`)
 	randomLineage = regexp.MustCompile(`(lineage"?:? "?)[0-9a-f]{16}`)
+	storeTime     = regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\dZ`) // files have the time of the test
 	randomKey     = regexp.MustCompile(`(acme-1:)[A-Za-z0-9+/=]{44}`)
 )
 
@@ -152,6 +162,7 @@ func (p *person) expectGolden(name string) {
 	got := strings.ReplaceAll(p.transcript.String(), p.home, "/srv/ann")
 	got = randomHash.ReplaceAllString(got, "sha256:HASH")
 	got = randomLineage.ReplaceAllString(got, "${1}LINEAGE")
+	got = storeTime.ReplaceAllString(got, "2026-12-16 00:00Z")
 	got = randomKey.ReplaceAllString(got, "${1}KEY")
 	file := filepath.Join("testdata", name+".golden")
 	if *update {

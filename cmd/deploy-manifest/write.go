@@ -23,11 +23,17 @@ type write struct {
 	allowMassRemoval bool
 	// replace: a manifest in force that cannot be read is no obstacle.
 	replace bool
+	// cached: warn of releases that the cache has not.
+	cached bool
 }
 
 func (w *write) flags(c *cobra.Command) {
-	c.Flags().StringVarP(&w.message, "message", "m", "", "why, for people")
+	w.messageFlag(c)
 	c.Flags().BoolVar(&w.dryRun, "dry-run", false, "print what would change, and write nothing")
+}
+
+func (w *write) messageFlag(c *cobra.Command) {
+	c.Flags().StringVarP(&w.message, "message", "m", "", "why, for people (left out: made from the change)")
 }
 
 func (w *write) removalFlag(c *cobra.Command) {
@@ -36,13 +42,16 @@ func (w *write) removalFlag(c *cobra.Command) {
 
 // edit applies a change and says what it did. It gives nil when nothing was written.
 func (a *app) edit(c *cobra.Command, w write, change func(*v1.Manifest) error) (*manifest.Edited, error) {
-	r, err := a.repository(c)
+	objects, location, err := cli.OpenStore(c.Context(), a.store)
 	if err != nil {
 		return nil, err
 	}
+	r := a.repositoryOf(c, objects, location)
+	reliance := &reliance{a: a, c: c, w: w, objects: objects}
+	defer reliance.end()
 	edited, err := r.Edit(c.Context(), manifest.EditOptions{
 		By: a.who(), Message: w.message, AllowMassRemoval: w.allowMassRemoval, DryRun: w.dryRun, Replace: w.replace,
-	}, change)
+	}, reliance.during(change))
 	if err != nil {
 		return nil, err
 	}

@@ -28,7 +28,7 @@ type display struct {
 
 	mu    sync.Mutex
 	began time.Time
-	// what is being built; empty when nothing is. said is its builder's last line.
+	// what is done just now, since when; empty when nothing is. said is a builder's last line.
 	what, said string
 	upload     providers.PublishProgress
 	rate       rate
@@ -91,8 +91,8 @@ func (d *display) line(text string) {
 	fmt.Fprintln(d.lines, text)
 }
 
-// building says that something is being built; empty: no more.
-func (d *display) building(what string) {
+// busy says what is done just now, as in "building web".
+func (d *display) busy(what string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.what, d.said, d.began = what, "", time.Now()
@@ -117,8 +117,10 @@ func (d *display) uploading(p providers.PublishProgress) {
 	if d.upload.Paths == 0 {
 		d.told = time.Now()
 	}
-	if d.upload = p; p.PathsDone == p.Paths {
-		d.upload.Paths = 0 // the rest is quick
+	d.what, d.upload = "", p
+	if p.PathsDone == p.Paths {
+		d.what, d.said, d.began = "reading back", "", time.Now()
+		d.upload.Paths = 0
 	}
 }
 
@@ -164,29 +166,36 @@ func (d *display) clear() {
 func (d *display) text(now time.Time) string {
 	switch {
 	case d.what != "":
-		text := fmt.Sprintf("building %s  %s", d.what, now.Sub(d.began).Round(time.Second))
+		text := fmt.Sprintf("%s  %s", d.what, max(0, now.Sub(d.began)).Round(time.Second))
 		if said := printable(d.said); said != "" && d.live != nil {
 			text += "  " + said
 		}
 		return text
+	case d.upload.Paths > 0 && d.live != nil:
+		return bar(d.upload) + " " + uploadText(d.upload, d.rate)
 	case d.upload.Paths > 0:
-		return uploadText(d.upload, d.rate, d.live != nil)
+		return uploadText(d.upload, d.rate)
 	}
 	return ""
 }
 
-// uploadText is one line: a bar where it moves, then paths, bytes, rate and what is left.
-func uploadText(p providers.PublishProgress, r rate, moves bool) string {
-	share := 1.0
-	if p.Size > 0 {
-		share = min(float64(p.SizeDone)/float64(p.Size), 1)
+// share is what of an upload is done, from 0 to 1.
+func share(p providers.PublishProgress) float64 {
+	if p.Size <= 0 {
+		return 1
 	}
-	text := fmt.Sprintf("%3.0f%%  %d of %d paths, %s sent", 100*share, p.PathsDone, p.Paths, push.Bytes(p.Sent))
-	if moves {
-		const width = 24
-		full := int(share * width)
-		text = "[" + strings.Repeat("=", full) + strings.Repeat(" ", width-full) + "] " + text
-	}
+	return min(float64(p.SizeDone)/float64(p.Size), 1)
+}
+
+func bar(p providers.PublishProgress) string {
+	const width = 24
+	full := int(share(p) * width)
+	return "[" + strings.Repeat("=", full) + strings.Repeat(" ", width-full) + "]"
+}
+
+// uploadText is one line: paths, bytes, rate and what is left.
+func uploadText(p providers.PublishProgress, r rate) string {
+	text := fmt.Sprintf("%3.0f%%  %d of %d paths, %s sent", 100*share(p), p.PathsDone, p.Paths, push.Bytes(p.Sent))
 	sent, done := r.perSecond()
 	if sent > 0 {
 		text += fmt.Sprintf(", %s/s", push.Bytes(int64(sent)))

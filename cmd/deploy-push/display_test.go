@@ -24,9 +24,10 @@ var _ = Describe("The display", func() {
 		var r rate
 		r.add(now, providers.PublishProgress{})
 		r.add(now.Add(2*time.Second), half)
-		Expect(uploadText(half, r, true)).To(Equal("[============            ]  50%  92 of 203 paths, 31.0 MiB sent, 15.5 MiB/s, 2s left"))
-		Expect(uploadText(half, rate{}, false)).To(Equal(" 50%  92 of 203 paths, 31.0 MiB sent"))
-		Expect(uploadText(providers.PublishProgress{Paths: 1}, rate{}, false)).To(HavePrefix("100%"))
+		Expect(bar(half)).To(Equal("[============            ]"))
+		Expect(uploadText(half, r)).To(Equal(" 50%  92 of 203 paths, 31.0 MiB sent, 15.5 MiB/s, 2s left"))
+		Expect(uploadText(half, rate{})).To(Equal(" 50%  92 of 203 paths, 31.0 MiB sent"))
+		Expect(uploadText(providers.PublishProgress{Paths: 1}, rate{})).To(HavePrefix("100%"))
 	})
 
 	It("takes the rate over the last seconds only", func() {
@@ -54,8 +55,12 @@ var _ = Describe("The display", func() {
 		Expect(lines[1]).To(HavePrefix(" 50%  92 of 203 paths"))
 		half.PathsDone = half.Paths
 		d.uploading(half)
-		d.tick(began.Add(time.Hour))
-		Expect(strings.Split(strings.TrimSpace(out.String()), "\n")).To(HaveLen(3))
+		d.tick(began.Add(50 * time.Second))
+		d.busy("building web")
+		d.builder("compiling")
+		d.tick(time.Now().Add(20 * time.Second))
+		lines = strings.Split(strings.TrimSpace(out.String()), "\n")
+		Expect(lines[3:]).To(Equal([]string{"reading back  50s", "building web  20s"}))
 	})
 
 	It("keeps what a builder prints from moving the cursor", func() {

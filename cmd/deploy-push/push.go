@@ -29,11 +29,7 @@ func (o options) run(c *cobra.Command, args []string) error {
 	if err != nil {
 		return fmt.Errorf("finding the working directory: %w", err)
 	}
-	config, err := pushconfig.Find(dir)
-	if err != nil {
-		return err
-	}
-	s, err := chooser{dir: dir, config: config, as: o.as, attribute: o.attribute}.choose(args)
+	s, err := o.choose(dir, args)
 	if err != nil {
 		return err
 	}
@@ -53,17 +49,28 @@ func (o options) run(c *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	j := &job{options: o, subject: s, out: c.OutOrStdout(), errOut: c.ErrOrStderr(), display: d, repository: r, publisher: p}
+	j := &job{options: o, subject: s, out: c.OutOrStdout(), errOut: c.ErrOrStderr(), display: d, repository: r, publisher: p, objects: objects}
 	if o.dryRun {
-		return explain(ctx, j.try(ctx))
+		return j.try(ctx)
 	}
 	if err := j.push(ctx); err != nil || o.format != cli.Table || !o.wait.Wanted(c.OutOrStdout()) {
-		return explain(ctx, err)
+		return err
 	}
-	d.end()
 	return await.Wait(ctx, await.Options{
 		Objects: objects, Repository: r, Service: s.service, Out: c.OutOrStdout(), Timeout: o.wait.Timeout(),
 	})
+}
+
+// choose reads push.yaml only where it can matter: a broken one above must not be in the
+// way of somebody who names a store path.
+func (o options) choose(dir string, args []string) (s subject, err error) {
+	c := chooser{dir: dir, as: o.as, attribute: o.attribute}
+	if len(args) == 1 || !strings.HasPrefix(args[1], "/nix/store/") {
+		if c.config, err = pushconfig.Find(dir); err != nil {
+			return s, err
+		}
+	}
+	return c.choose(args)
 }
 
 // display keeps standard output clean for data.
@@ -124,6 +131,9 @@ type job struct {
 	display     *display
 	repository  *manifest.Repository
 	publisher   *nix.Publisher
+	// objects are the store; careful announces the push to collections of its cache.
+	objects providers.Objects
+	careful *careful
 }
 
 func (j *job) pushOptions(u *updater) push.Options {
@@ -138,23 +148,45 @@ func (j *job) pushOptions(u *updater) push.Options {
 }
 
 func (j *job) push(ctx context.Context) error {
+	j.careful = &careful{Publisher: j.publisher, objects: j.objects, service: j.service, line: j.display.line}
+	defer j.careful.done(ctx)
 	u := j.updater()
-	d, err := push.Push(ctx, j.pushOptions(u))
+	j.display.busy(comparing)
+	o := j.pushOptions(u)
+	o.Publisher = j.careful
+	d, err := push.Push(ctx, o)
 	if err != nil {
-		return err
+		return j.interrupted(ctx, d, err)
 	}
 	j.display.end()
 	result := u.result(d)
 	return cli.Print(j.out, j.format, result, result.print)
 }
 
+// interrupted says of a push that somebody stopped what became of it; the errors below say
+// only what was cancelled. Any other error is as it is.
+func (j *job) interrupted(ctx context.Context, d push.Deployed, err error) error {
+	var update *push.UpdateError
+	switch {
+	case ctx.Err() == nil || d.Generation != 0:
+		return err
+	case errors.As(err, &update):
+		return fmt.Errorf("interrupted while writing the manifest: `deploy-manifest show %s` tells whether it names %s; "+
+			"the closure is in the cache, and the same command may be run again", j.service, d.StorePath)
+	}
+	return errors.New("interrupted: the manifest is as it was, and what was sent stays; the same command sends the rest")
+}
+
+// comparing is what a push does before and after a build, until it knows what to send.
+const comparing = "comparing with the store"
+
 // build runs the builder, and shows the end of what it printed when it fails.
 func (j *job) build(ctx context.Context) (string, error) {
 	request := *j.subject.build
 	request.Line = j.display.builder
-	j.display.building(request.What)
+	j.display.busy("building " + request.What)
 	storePath, err := builder.Build(ctx, request)
-	j.display.building("")
+	j.display.busy(comparing)
 	var failed *builder.FailedError
 	if errors.As(err, &failed) && !j.verbose {
 		j.display.end()
@@ -169,13 +201,4 @@ func (j *job) build(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("building %s: %w", request.What, err)
 	}
 	return storePath, nil
-}
-
-// explain says of an interrupted push what became of it: the errors below only say that
-// something was cancelled.
-func explain(ctx context.Context, err error) error {
-	if err == nil || ctx.Err() == nil || strings.Contains(err.Error(), "writing the manifest") {
-		return err
-	}
-	return errors.New("interrupted: the manifest is as it was, and what was sent stays; the same command sends the rest")
 }

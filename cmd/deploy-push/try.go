@@ -20,6 +20,7 @@ import (
 // unit on each host.
 func (j *job) try(ctx context.Context) error {
 	u := j.updater()
+	j.display.busy(comparing)
 	p, err := push.DryRun(ctx, j.pushOptions(u))
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -51,6 +52,9 @@ func find(m *v1.Manifest, service string) (*v1.Service, error) {
 		if near := v1.Nearest(service, unknown.Known); near != "" {
 			return nil, cli.Usagef("%w; did you mean %s?", err, near)
 		}
+		if len(unknown.Known) == 0 {
+			return nil, cli.Usagef("%w", err) // it says the way out
+		}
 	}
 	return nil, cli.Usagef("%w; `deploy-manifest add-service` adds one", err)
 }
@@ -92,7 +96,7 @@ func (u *updater) update(ctx context.Context, r push.Release) (generation int64,
 func (u *updater) edit(ctx context.Context, r push.Release, o manifest.EditOptions) (*manifest.Edited, error) {
 	return u.repository.Edit(ctx, o, func(m *v1.Manifest) error {
 		s, err := find(m, r.Service)
-		if err != nil {
+		if err := cmp.Or(err, u.careful.valid()); err != nil {
 			return err
 		}
 		demanded := s.Artifact != nil && s.Artifact.NarHash != ""

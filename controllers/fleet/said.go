@@ -20,8 +20,8 @@ const (
 	SilentAfter = 3 * time.Minute
 	// maxReport bounds what is read of a host.
 	maxReport = 1 << 20
-	// atOnce is how many reports are read at a time, maxHosts how many at all.
-	atOnce, maxHosts = 8, 64
+	// atOnce is how many reports are read at a time.
+	atOnce = 8
 )
 
 // Said is what a host said of itself last: its report.
@@ -67,7 +67,6 @@ func NewReader(objects providers.Objects) *Reader {
 
 // Read gives the reports of these hosts, in their order. What is wrong with one is in it.
 func (r *Reader) Read(ctx context.Context, hosts []string) []Said {
-	hosts = hosts[:min(len(hosts), maxHosts)]
 	out := make([]Said, len(hosts))
 	turns := make(chan struct{}, atOnce)
 	var all sync.WaitGroup

@@ -136,12 +136,24 @@ func compareArchives(a, b string) int {
 
 // ReadArchive reads an archived version by the name that list prints.
 func (r *Repository) ReadArchive(ctx context.Context, name string) (*v1.Manifest, error) {
+	m, err := r.readArchive(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return m.Clone(), nil
+}
+
+// readArchive gives what all readers share, and nobody may change.
+func (r *Repository) readArchive(ctx context.Context, name string) (*v1.Manifest, error) {
 	name = path.Base(name)
 	if !archiveName.MatchString(name) {
 		return nil, &providers.Fault{
 			Reason: "ArchiveUnknown", Err: providers.ErrNotFound,
-			Message: fmt.Sprintf("%q is not the name of an archived manifest; `deploy-manifest list` prints them", name),
+			Message: fmt.Sprintf("%q is not the name of an archived manifest, nor a generation; `deploy-manifest list` and `deploy-manifest history` print them", name),
 		}
+	}
+	if m := r.archived.get(name); m != nil {
+		return m, nil
 	}
 	s, err := r.get(ctx, archivePrefix+name, "")
 	if errors.Is(err, providers.ErrNotFound) {
@@ -153,6 +165,7 @@ func (r *Repository) ReadArchive(ctx context.Context, name string) (*v1.Manifest
 	if err != nil {
 		return nil, err
 	}
+	r.archived.put(name, s.Manifest)
 	return s.Manifest, nil
 }
 

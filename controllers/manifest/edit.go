@@ -14,9 +14,9 @@ import (
 
 // EditOptions say who writes and why.
 type EditOptions struct {
-	// By is user@host.
+	// By is user@host, or in CI the person and the run.
 	By string
-	// Message says why, for people.
+	// Message says why, for people. Empty: it is made from the change.
 	Message string
 	// AllowMassRemoval lets an edit remove many services at once.
 	AllowMassRemoval bool
@@ -162,6 +162,9 @@ func (r *Repository) finish(before *Snapshot, after *v1.Manifest, o EditOptions)
 	after.Previous = before.Hash
 	after.UpdatedAt = r.now().UTC().Truncate(time.Second)
 	after.UpdatedBy, after.Message = o.By, o.Message
+	if o.Message == "" {
+		after.Message = messageOf(before.Manifest, after)
+	}
 	if after.Lineage == "" {
 		after.Lineage = newLineage()
 	}

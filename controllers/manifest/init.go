@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -17,7 +18,7 @@ import (
 func (r *Repository) Init(ctx context.Context, o EditOptions) (*v1.Manifest, error) {
 	m := &v1.Manifest{
 		Version: v1.Version, Lineage: newLineage(), Generation: 1, Services: []v1.Service{},
-		UpdatedAt: r.now().UTC().Truncate(time.Second), UpdatedBy: o.By, Message: o.Message,
+		UpdatedAt: r.now().UTC().Truncate(time.Second), UpdatedBy: o.By, Message: cmp.Or(o.Message, "the first manifest"),
 	}
 	there := &providers.Fault{
 		Reason: "ManifestExists", Err: providers.ErrConflict,

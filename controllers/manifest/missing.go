@@ -62,17 +62,12 @@ func (r *Repository) lastArchived(ctx context.Context) (*v1.Manifest, error) {
 	if err != nil {
 		return nil, err
 	}
-	var last *v1.Manifest
-	for _, name := range names {
-		m, err := r.ReadArchive(ctx, name)
-		var invalid *InvalidError
-		switch {
-		case errors.As(err, &invalid):
-		case err != nil:
-			return nil, err
-		case last == nil, m.Lineage == last.Lineage && m.Generation > last.Generation:
-			last = m
-		}
+	all, err := r.Versions(ctx, names)
+	if err != nil {
+		return nil, err
 	}
-	return last, nil
+	if last := newestBelow(all, nil); last != nil {
+		return last.Manifest, nil
+	}
+	return nil, nil
 }

@@ -39,6 +39,7 @@ type Repository struct {
 	conditional func(context.Context) (bool, error)
 	warn        func(string)
 	now         func() time.Time
+	archived    archives
 }
 
 // NewRepository makes a Repository. It reads nothing yet.

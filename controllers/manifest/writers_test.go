@@ -112,6 +112,103 @@ var _ = Describe("writers of a manifest", func() {
 		Entry("on a store that ignores them", false),
 	)
 
+	// typed is the edit of a person who had the text open since base was read.
+	typed := func(base *v1.Manifest, change func(*v1.Manifest) error) func(*v1.Manifest) error {
+		mine := base.Clone()
+		Expect(change(mine)).To(Succeed())
+		return func(m *v1.Manifest) error {
+			return manifest.Rebase(m, manifest.RebaseOptions{Base: base, Mine: mine, By: "ann@laptop"})
+		}
+	}
+
+	DescribeTable("survives F8: loses no edit of people who edit the text, and roll one service back, in a loop",
+		func(ctx SpecContext, wrap func(providers.Objects) providers.Objects, conditional bool, edits int) {
+			initialise(ctx)
+			edit(ctx, add("web"))
+			edit(ctx, add("api"))
+			edit(ctx, func(m *v1.Manifest) error { manifest.SetRelease(m.Service("api"), pathTwo, ""); return nil })
+			fresh := func() *manifest.Repository {
+				return manifest.NewRepository(manifest.Options{
+					Objects: wrap(w.Store()), Now: time.Now,
+					Conditional: func(context.Context) (bool, error) { return conditional, nil },
+				})
+			}
+			var all sync.WaitGroup
+			for _, name := range []string{"LEFT", "RIGHT"} {
+				all.Go(func() {
+					defer GinkgoRecover()
+					mine := fresh()
+					for range edits {
+						base, err := mine.Read(ctx)
+						Expect(err).NotTo(HaveOccurred())
+						_, err = mine.Edit(ctx, by, typed(base.Manifest, count(name)))
+						Expect(err).NotTo(HaveOccurred())
+					}
+				})
+			}
+			all.Go(func() {
+				defer GinkgoRecover()
+				mine := fresh()
+				for range edits {
+					way, err := mine.Rollback(ctx, manifest.RollbackOptions{Service: "api"})
+					Expect(err).NotTo(HaveOccurred())
+					done, err := mine.Edit(ctx, by, way.Edit)
+					Expect(err).NotTo(HaveOccurred())
+					Expect(done.Written).To(BeTrue())
+				}
+			})
+			all.Wait()
+			now, err := r.Read(ctx)
+			Expect(err).NotTo(HaveOccurred())
+			total := strconv.Itoa(edits)
+			Expect(now.Manifest.Service("web").Env).To(Equal(map[string]string{"LEFT": total, "RIGHT": total}))
+			Expect(now.Manifest.Service("api").Artifact.StorePath).To(Equal([]string{pathTwo, pathOne}[edits%2]))
+			Expect(now.Manifest.Generation).To(BeEquivalentTo(4 + 3*edits))
+			expectHistory(ctx, r)
+		},
+		Entry("on a store with conditions", func(o providers.Objects) providers.Objects { return o }, true, 25, NodeTimeout(2*time.Minute)),
+		Entry("on a store that ignores them (F9)", func(o providers.Objects) providers.Objects { return careless{o} }, false, 9, NodeTimeout(2*time.Minute)),
+	)
+
+	DescribeTable("survives F8: killed at any call, undoes the last write wholly or not at all",
+		func(ctx SpecContext, o manifest.RollbackOptions, conditional bool) {
+			for _, after := range []bool{false, true} {
+				for n := int64(1); ; n++ {
+					w = fake.New()
+					r = over(w.Store(), w)
+					initialise(ctx)
+					edit(ctx, add("web"))
+					edit(ctx, func(m *v1.Manifest) error { manifest.SetRelease(m.Service("web"), pathTwo, ""); return nil })
+					w.Clock.Advance(time.Second)
+					d := &dying{Objects: w.Store(), after: after}
+					d.left.Store(n)
+					mine := manifest.NewRepository(manifest.Options{
+						Objects: d, Now: w.Clock.Now, Conditional: func(context.Context) (bool, error) { return conditional, nil },
+					})
+					way, err := mine.Rollback(ctx, o)
+					if err == nil {
+						_, err = mine.Edit(ctx, by, way.Edit)
+					}
+					Expect(errors.Is(err, errKilled) || err == nil).To(BeTrue(), "call %d: %v", n, err)
+					now, readErr := r.Read(ctx)
+					Expect(readErr).NotTo(HaveOccurred())
+					wrote := now.Manifest.Generation == 4
+					Expect(now.Manifest.Service("web").Artifact.StorePath).To(Equal(map[bool]string{false: pathTwo, true: pathOne}[wrote]))
+					Expect(wrote || err != nil).To(BeTrue(), "call %d", n)
+					expectHistory(ctx, r)
+					if d.left.Load() > 0 {
+						break
+					}
+					Expect(n).To(BeNumerically("<", 60), "the rollback never ends")
+				}
+			}
+		},
+		Entry("of everything", manifest.RollbackOptions{}, true),
+		Entry("of everything, on a store that ignores conditions", manifest.RollbackOptions{}, false),
+		Entry("of one service", manifest.RollbackOptions{Service: "web"}, true),
+		Entry("to a generation", manifest.RollbackOptions{To: "2"}, true),
+	)
+
 	It("warns once of a store that ignores conditions (F9)", func(ctx SpecContext) {
 		var warnings []string
 		asked := 0

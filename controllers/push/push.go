@@ -56,6 +56,21 @@ type Deployed struct {
 	Published providers.Published
 }
 
+// UpdateError: the closure is in the cache, and the manifest was not written, or nobody
+// knows whether it was.
+type UpdateError struct {
+	Service string
+	Err     error
+}
+
+// Error says how far the push came.
+func (e *UpdateError) Error() string {
+	return fmt.Sprintf("pushing %s: the closure is in the cache; writing the manifest: %v", e.Service, e.Err)
+}
+
+// Unwrap gives the cause.
+func (e *UpdateError) Unwrap() error { return e.Err }
+
 func (o Options) withDefaults() Options {
 	if o.Progress == nil {
 		o.Progress = func(string) {}
@@ -84,7 +99,7 @@ func Push(ctx context.Context, o Options) (Deployed, error) {
 	}
 	d.NarHash = d.Published.NarHash
 	if d.Generation, err = o.Update(ctx, d.Release); err != nil {
-		return d, fmt.Errorf("pushing %s: the closure is in the cache; writing the manifest: %w", o.Service, err)
+		return d, &UpdateError{Service: o.Service, Err: err}
 	}
 	if o.Wait == nil {
 		return d, nil

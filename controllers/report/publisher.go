@@ -136,10 +136,11 @@ func (p *Publisher) patience(err error) time.Duration {
 	return max(p.o.Retry, min(providers.RetryAfterOf(err), p.o.Refused))
 }
 
-// refused: the store answered, and the answer does not change by itself.
+// refused: the store answered, and the answer does not change by itself. Credentials and a
+// bucket that are not there yet may come any moment: the manifest needs them, too.
 func refused(err error) bool {
 	switch providers.ReasonOf(err) {
-	case "AccessDenied", "CredentialsInvalid", "NotSupported", "NoSuchBucket", "KeyClash", "TooLarge":
+	case "AccessDenied", "NotSupported", "KeyClash", "TooLarge":
 		return true
 	}
 	return !errors.Is(err, providers.ErrUnavailable)

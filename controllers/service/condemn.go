@@ -52,7 +52,7 @@ func (s *Scope) failing(slot v1.Slot) *providers.Fault {
 		return s.fault(mind.startFault.Reason, mind.startFault.Message)
 	case s.ended(slot):
 		return endedFault(s, slot)
-	case f.ProbeErr != nil || f.Probe.OK:
+	case !f.answersBadly():
 		return nil
 	case mind.flapsOf == instance && mind.flaps >= flapsTooMany:
 		return s.fault("Flapped", fmt.Sprintf("fell ill %d times while it soaked, the last time so: %s", mind.flaps, ill(s, slot)))
@@ -64,6 +64,9 @@ func (s *Scope) failing(slot v1.Slot) *providers.Fault {
 	}
 	return nil
 }
+
+// answersBadly: it was asked, and is not well; or it does not run, or says nothing.
+func (f *slotFacts) answersBadly() bool { return f.ProbeErr == nil && !f.Probe.OK }
 
 // ill says what is wrong with what a slot runs.
 func ill(s *Scope, slot v1.Slot) string { return stepHealth{slot}.Why(s) }

@@ -20,10 +20,6 @@ func (r *Reconciler) chooseHold(s *Scope) {
 	}
 }
 
-func inForce(h *v1.Hold, now time.Time) bool {
-	return h.Forever || h.Until != nil && now.Before(*h.Until)
-}
-
 // held reports whether nothing may be changed.
 func (s *Scope) held() bool { return s.Hold != nil && s.resting() }
 

@@ -71,7 +71,7 @@ func (w *model) scope() *Scope {
 			r.Verdict = &v1.Verdict{Instance: r.Instance.String(), Result: v, At: at}
 		}
 		s.Facts.Releases.Staged[r.Instance.String()] = r
-		s.Facts.Roots[RootName("web", name)] = ""
+		s.Facts.Roots[v1.RootName("web", name)] = ""
 	}
 	for i, slot := range slots() {
 		w.fill(s, i, slot)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	v1 "deployer/api/v1"
 	"deployer/providers"
@@ -133,7 +132,7 @@ func observeAllRoots(ctx context.Context, s *Scope) error {
 		return fmt.Errorf("listing roots: %w", err)
 	}
 	for root, target := range all {
-		if strings.HasPrefix(root, s.Name+"-") && !strings.Contains(root[len(s.Name)+1:], "-") {
+		if service, _, ours := v1.ParseRootName(root); ours && service == s.Name {
 			s.Facts.Roots[root] = target
 		}
 	}

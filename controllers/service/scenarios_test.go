@@ -107,11 +107,11 @@ func overlapScenarios() []scenario {
 		}
 	}
 	exits, silent := fake.Program{ExitsAfter: 1, Status: 3}, fake.Program{NeverListens: true}
-	during := func(seconds time.Duration) func(g *rig) {
+	during := func(soak time.Duration) func(g *rig) {
 		return func(g *rig) {
 			settled("v1")(g)
 			web("v2")(g)
-			_ = g.drive("web", seconds*second)
+			_ = g.drive("web", soak)
 		}
 	}
 	return []scenario{
@@ -124,14 +124,14 @@ func overlapScenarios() []scenario {
 		{"a release that is bad while it soaks", settled("v1"), bad(fake.Program{ExitsAfter: 4 * second, Status: 1}, ""), true},
 		{"a bad release that replaces", settled("v1"), bad(exits, v1.StrategyReplace), false},
 		{"a bad first release", func(*rig) {}, bad(exits, ""), false},
-		{"a fix of one that soaks", during(4), web("v3"), true},
-		{"a hold of one that soaks", during(4), func(g *rig) {
+		{"a fix of one that soaks", during(4 * second), web("v3"), true},
+		{"a hold of one that soaks", during(4 * second), func(g *rig) {
 			s := g.overlap("web", "v2", 8080)
 			s.Hold = &v1.Hold{Forever: true}
 			g.write(s)
 		}, true},
-		{"the other strategy for one that soaks", during(4), func(g *rig) { g.write(g.web("web", "v2", 8080)); g.Overlap["web"] = false }, false},
-		{"a removal of one that soaks", during(4), func(g *rig) { g.write() }, false},
+		{"the other strategy for one that soaks", during(4 * second), func(g *rig) { g.write(g.web("web", "v2", 8080)); g.Overlap["web"] = false }, false},
+		{"a removal of one that soaks", during(4 * second), func(g *rig) { g.write() }, false},
 	}
 }
 

@@ -104,10 +104,6 @@ func otherSlot(slot v1.Slot) v1.Slot {
 	return v1.Standby
 }
 
-// RootName is the name of the GC root of a service's revision. A revision has no dash, so
-// the name can be taken apart again.
-func RootName(service, revision string) string { return service + "-" + revision }
-
 // unit are the facts of a slot's unit.
 func (s *Scope) unit(slot v1.Slot) *providers.UnitFacts { return &s.Facts.of(slot).Unit }
 

@@ -89,7 +89,7 @@ func (h stepHealth) Run(ctx context.Context, s *Scope) (reconcile.Result, error)
 	case !s.soaked(s.instance()) && f.Probe.Reason == portTaken:
 		return reconcile.Result{}, takenFault(s)
 	}
-	return reconcile.Result{RequeueAfter: patience(f.Probe.OK, unwell, time.Duration(s.health().Interval))}, nil
+	return reconcile.Result{RequeueAfter: patience(f.Probe, unwell, time.Duration(s.health().Interval))}, nil
 }
 
 // replaces reports whether requests go to the other slot until this one is well: then
@@ -112,9 +112,9 @@ func (h stepHealth) again(ctx context.Context, s *Scope, deadline time.Duration)
 }
 
 // patience is short just after a start, so that a quick program is not kept waiting.
-func patience(ok bool, unwell, interval time.Duration) time.Duration {
+func patience(last providers.ProbeResult, unwell, interval time.Duration) time.Duration {
 	const quick = 25 * time.Millisecond
-	if ok {
+	if last.OK {
 		return interval
 	}
 	return max(quick, min(interval, unwell/4))

@@ -109,11 +109,11 @@ func orphanRoots(s *Scope, going []string) []string {
 	stays := maps.Clone(s.Facts.Releases.Staged)
 	orphans := map[string]bool{}
 	for _, name := range going {
-		orphans[RootName(s.Name, stays[name].Instance.Revision)] = true
+		orphans[v1.RootName(s.Name, stays[name].Instance.Revision)] = true
 		delete(stays, name)
 	}
 	for _, r := range stays {
-		delete(orphans, RootName(s.Name, r.Instance.Revision))
+		delete(orphans, v1.RootName(s.Name, r.Instance.Revision))
 	}
 	return slices.Sorted(maps.Keys(orphans))
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	v1 "deployer/api/v1"
 	"deployer/reconcile"
 )
 
@@ -57,14 +58,14 @@ func (s *Scope) wantedRoots() []gcRoot {
 	}
 	for _, slot := range slots() {
 		if r, ok := s.Facts.Releases.Staged[s.unit(slot).Instance]; ok && s.Target != nil {
-			add(gcRoot{RootName(s.Name, r.Instance.Revision), r.Release.StorePath})
+			add(gcRoot{v1.RootName(s.Name, r.Instance.Revision), r.Release.StorePath})
 		}
 	}
 	if s.Target == nil || len(s.Facts.Releases.Staged) < 2 {
 		return wanted
 	}
 	for _, r := range newestGood(s) {
-		add(gcRoot{RootName(s.Name, r.Instance.Revision), r.Release.StorePath})
+		add(gcRoot{v1.RootName(s.Name, r.Instance.Revision), r.Release.StorePath})
 	}
 	first := min(len(wanted), 1)
 	slices.SortFunc(wanted[first:], func(a, b gcRoot) int { return strings.Compare(a.name, b.name) })

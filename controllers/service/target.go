@@ -49,7 +49,7 @@ func chooseTarget(s *Scope) {
 func chooseWanted(s *Scope) {
 	instance := v1.Instance{Revision: s.Assignment.Revision, Secrets: s.Facts.Secret.Fingerprint}
 	wanted := &Target{
-		Instance: instance, name: instance.String(), root: RootName(s.Name, instance.Revision),
+		Instance: instance, name: instance.String(), root: v1.RootName(s.Name, instance.Revision),
 		Release: &s.Assignment.Release, Commit: s.Assignment.Service.Commit, Wanted: true,
 	}
 	switch {
@@ -95,7 +95,7 @@ func pointedTarget(s *Scope) *Target {
 
 func targetOf(service string, r providers.StagedRelease) *Target {
 	return &Target{
-		Instance: r.Instance, name: r.Instance.String(), root: RootName(service, r.Instance.Revision),
+		Instance: r.Instance, name: r.Instance.String(), root: v1.RootName(service, r.Instance.Revision),
 		Release: &r.Release, Commit: r.Commit,
 	}
 }

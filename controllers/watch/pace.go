@@ -28,14 +28,12 @@ const (
 	cooling = 3 * time.Second
 )
 
-// outcome is how a pass ended.
+// outcome is how a pass ended; zero when there was none yet.
 type outcome int
 
 const (
-	// unknown: there was none yet.
-	unknown outcome = iota
 	// quiet: nothing was done, and nothing is to be waited for.
-	quiet
+	quiet outcome = iota + 1
 	// healed: something was done, and all is well.
 	healed
 	// waiting: nothing was done, and something is to be waited for.

@@ -179,7 +179,7 @@ var _ = Describe("a rollout", func() {
 
 var _ = Describe("a pass that fails", func() {
 	// fails is a pass that makes an event and fails.
-	fails := func(b *bench, causes bool) { //nolint:revive // what the two kinds of failures differ in
+	fails := func(b *bench, causes bool) {
 		b.start(func(context.Context, string) (reconcile.Result, error) {
 			if causes {
 				b.changed("web")

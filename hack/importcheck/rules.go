@@ -72,6 +72,7 @@ func rules() []rule {
 			why: "controllers decide over interfaces: api, reconcile, providers, the kinds and logr, never an adapter",
 		},
 		kind("fleet"),
+		kind("cache"),
 		kind("manifest"),
 		kind("notify"),
 		kind("push"),

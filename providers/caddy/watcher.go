@@ -9,9 +9,13 @@ import (
 )
 
 const (
-	// lookEvery is how often our routes are looked at when nothing hints at a change. One
-	// look is one small request on a kept connection.
-	lookEvery = time.Second
+	// lookEvery is how often our routes are looked at when nothing hints at a change, and
+	// lookOften when hints have been seen to fail. A look every second is more than half of
+	// what the idle daemon may use.
+	lookEvery = 5 * time.Second
+	lookOften = time.Second
+	// misses is how many changes without a hint it takes: one may be seen on the way.
+	misses = 2
 	// knockEvery is how often a Caddy that is away is knocked at: until our routes are
 	// back, people get errors.
 	knockEvery = 100 * time.Millisecond
@@ -25,8 +29,9 @@ const (
 //
 // Caddy tells nobody of changes. But it replaces its admin endpoint with every change, and
 // closes the idle connections of the old one: so a connection that is kept ends when there
-// is something to see, and at once when Caddy dies. That is used as a hint only; looking
-// every second stays.
+// is something to see, and at once when Caddy dies. Nobody promised that, so it is only a
+// hint: looking now and then stays, and becomes looking every second when changes are seen
+// that nothing hinted at, as through a proxy.
 type Watcher struct {
 	c     *Client
 	names func() []string
@@ -39,6 +44,8 @@ type Watcher struct {
 	// away is since when Caddy does not answer; zero while it does.
 	away time.Time
 	told bool
+	// unhinted counts the changes that were seen without a hint.
+	unhinted int
 }
 
 var _ providers.Watcher = (*Watcher)(nil)
@@ -62,10 +69,17 @@ func (w *Watcher) Watch(ctx context.Context, changed func(service string)) error
 	for ctx.Err() == nil {
 		before, hints := w.last, w.hints
 		pause := w.look(ctx, changed)
-		if hinted && w.last == before {
+		news := before != nil && before.etag != w.last.etag
+		switch {
+		case hinted && !news:
 			// A hint for nothing: if something ends every connection that we make, the next
 			// look comes in its own time all the same.
 			hints = nil
+		case news && !hinted:
+			w.unhinted++
+		}
+		if w.unhinted >= misses {
+			pause = min(pause, lookOften)
 		}
 		hinted = wait(ctx, pause, hints)
 	}
@@ -95,6 +109,7 @@ func (w *Watcher) look(ctx context.Context, changed func(string)) time.Duration 
 		w.missing(changed)
 		return knockEvery
 	case w.last == nil || !w.away.IsZero():
+		w.unhinted = 0 // it may be another Caddy
 		w.all(changed)
 	case snap != w.last:
 		for _, service := range changes(w.last, snap) {

@@ -140,15 +140,34 @@ var _ = Describe("the watcher", func() {
 				AddReportEntry("time: told after Caddy answered", time.Since(began).Round(time.Millisecond).String(), ReportEntryVisibilityFailureOrVerbose)
 			})
 
-			It("writes nothing, and asks once a second while nothing happens", func(ctx SpecContext) {
+			It("writes nothing, and hardly asks while nothing happens", func() {
 				var proxy *counter
 				c, proxy = throughProxy(s)
 				t = &told{}
 				watch()
 				before := proxy.reads.Load()
-				time.Sleep(3 * time.Second)
-				Expect(proxy.reads.Load() - before).To(BeNumerically("~", 3, 2))
+				time.Sleep(lookEvery + time.Second)
+				Expect(proxy.reads.Load() - before).To(BeNumerically("~", 1, 1))
 				Expect(proxy.writes.Load()).To(BeZero())
+			})
+
+			It("looks every second when changes are not hinted at, as through a proxy", func() {
+				c, _ = throughProxy(s)
+				t = &told{}
+				watch()
+				edit := func(n int) time.Duration {
+					GinkgoHelper()
+					began := time.Now()
+					s.edit(http.MethodPatch, at("web")+"/match/0/host", fmt.Sprintf(`["%d.example.com"]`, n))
+					soon("web")
+					return time.Since(began)
+				}
+				for n := range misses {
+					Expect(edit(n)).To(BeNumerically("<", 2*lookEvery))
+				}
+				for n := range 3 {
+					Expect(edit(10+n)).To(BeNumerically("<", lookEvery/2), "%d", n)
+				}
 			})
 		})
 	}

@@ -204,3 +204,10 @@ func portsHost() conformance.PortsHost {
 		},
 	}
 }
+
+var _ = Describe("the index of a cache", func() {
+	conformance.CacheIndex(func() (providers.CacheIndex, providers.Objects) {
+		store := fake.New().Store()
+		return fake.CacheIndex(store), store
+	})
+})

@@ -19,17 +19,17 @@ import (
 	"deployer/providers"
 )
 
-// Gateway is an HTTP binary cache on loopback over a store of objects. Nix talks plain HTTP
-// to it, so that every Nix can use every store: distribution builds of Nix cannot read a
-// private S3 by themselves. Its address carries a random token, because other users of
-// the machine can reach loopback too.
+// Gateway is an HTTP binary cache on loopback over a store of objects. It only gives. Nix
+// talks plain HTTP to it, so that every Nix can use every store: distribution builds of Nix
+// cannot read a private S3 by themselves. Its address carries a random token, because other
+// users of the machine can reach loopback too.
 type Gateway struct {
 	o        GatewayOptions
 	token    string
 	listener net.Listener
 	server   *http.Server
 
-	received, sent, requests atomic.Int64
+	sent, requests atomic.Int64
 
 	mu   sync.Mutex
 	last error
@@ -38,15 +38,13 @@ type Gateway struct {
 // GatewayOptions are what a gateway serves.
 type GatewayOptions struct {
 	Objects providers.Objects
-	// Writable lets Nix put narinfos and NARs, for a push. A pull has no need to.
-	Writable bool
 	// Random makes the token; default crypto/rand.
 	Random io.Reader
 }
 
 // GatewayStats counts what went through a gateway, in bytes of bodies.
 type GatewayStats struct {
-	Requests, Sent, Received int64
+	Requests, Sent int64
 }
 
 // cacheInfo is served when the store has none of its own. Priority 30 is before Nix's
@@ -107,7 +105,7 @@ func (g *Gateway) Err() error {
 
 // Stats counts since the start.
 func (g *Gateway) Stats() GatewayStats {
-	return GatewayStats{Requests: g.requests.Load(), Sent: g.sent.Load(), Received: g.received.Load()}
+	return GatewayStats{Requests: g.requests.Load(), Sent: g.sent.Load()}
 }
 
 // ServeHTTP answers Nix. A store that gives no certain answer is 503, never 404: Nix must
@@ -119,17 +117,12 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "not found", http.StatusNotFound)
 		return
 	}
-	writes := r.Method == http.MethodPut
 	switch {
-	case writes && !g.o.Writable, !writes && r.Method != http.MethodGet && r.Method != http.MethodHead:
+	case r.Method != http.MethodGet && r.Method != http.MethodHead:
 		http.Error(w, "this gateway does not do that", http.StatusMethodNotAllowed)
-	case !cacheKey.MatchString(key) && writes:
-		http.Error(w, "not an object of a binary cache", http.StatusForbidden)
 	case !cacheKey.MatchString(key):
 		// Nix also asks for build logs and .ls files; a cache without them is complete.
 		http.Error(w, "not found", http.StatusNotFound)
-	case writes:
-		g.put(w, r, key)
 	case r.Method == http.MethodHead:
 		g.head(w, r, key)
 	default:

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"strconv"
 	"strings"
 
@@ -23,12 +22,6 @@ func contentType(key string) string {
 }
 
 func (g *Gateway) head(w http.ResponseWriter, r *http.Request, key string) {
-	if g.o.Writable && strings.HasPrefix(key, "nar/") {
-		// Nix does not send a NAR that it believes to be there. A path without a narinfo is
-		// always sent whole, so that a damaged NAR is replaced.
-		http.Error(w, "send it", http.StatusNotFound)
-		return
-	}
 	info, err := g.o.Objects.Stat(r.Context(), key)
 	if errors.Is(err, providers.ErrNotFound) && key == cacheInfoKey {
 		info, err = providers.ObjectInfo{Size: int64(len(cacheInfo))}, nil
@@ -121,32 +114,4 @@ func openRange(header string) (offset int64, ranged bool) {
 		return 0, false
 	}
 	return offset, true
-}
-
-// put spools the body to a file first: a store writes an object whole or not at all, and
-// may have to read it twice. Nix sends a narinfo after its NAR.
-func (g *Gateway) put(w http.ResponseWriter, r *http.Request, key string) {
-	spool, err := os.CreateTemp("", "deployer-put-*")
-	if err != nil {
-		g.refuse(w, r, key, fmt.Errorf("spooling an upload: %w", err))
-		return
-	}
-	defer os.Remove(spool.Name())
-	defer spool.Close()
-	src := &reader{r: r.Body, count: func(n int) { g.received.Add(int64(n)) }}
-	n, err := io.Copy(spool, src)
-	if src.err != nil || (r.ContentLength >= 0 && n != r.ContentLength) {
-		http.Error(w, "the body was cut short", http.StatusBadRequest)
-		return
-	}
-	if err == nil {
-		_, err = spool.Seek(0, io.SeekStart)
-	}
-	if err != nil {
-		g.refuse(w, r, key, fmt.Errorf("spooling an upload: %w", err))
-		return
-	}
-	if _, err := g.o.Objects.Put(r.Context(), key, spool, providers.PutOptions{ContentType: contentType(key)}); err != nil {
-		g.refuse(w, r, key, err)
-	}
 }

@@ -136,7 +136,6 @@ func (m *Manager) count(s GatewayStats) {
 	defer m.mu.Unlock()
 	m.stats.Requests += s.Requests
 	m.stats.Sent += s.Sent
-	m.stats.Received += s.Received
 }
 
 // scratch holds a private directory per run of Nix. Below StateDir and not in /tmp, which

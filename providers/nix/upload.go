@@ -62,18 +62,22 @@ func (p *Publisher) upload(ctx context.Context, s *survey, tell *teller) error {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return p.putCacheInfo(ctx) })
+	group.Go(func() error { return u.sendAll(ctx, group) })
+	return group.Wait()
+}
+
+// sendAll begins each path when there is room for its NAR, references before referrers.
+func (u *uploader) sendAll(ctx context.Context, group *errgroup.Group) error {
 	slots := make(chan struct{}, narsAtOnce)
-	for _, up := range s.upload {
+	for _, up := range u.survey.upload {
 		select {
 		case slots <- struct{}{}:
 		case <-ctx.Done():
-		}
-		if ctx.Err() != nil {
-			break
+			return ctx.Err()
 		}
 		group.Go(func() error { return u.send(ctx, u.jobs[up.storePath], func() { <-slots }) })
 	}
-	return group.Wait()
+	return nil
 }
 
 // send is one path: its NAR, then its narinfo. sent gives the place of its NAR to another.

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"testing"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -246,4 +247,32 @@ func (h *realHost) compare(ctx context.Context, q providers.ProbeRequest, r v1.R
 var unlikeService = []string{
 	"Description", "After", "RequiresMountsFor", "StartLimitIntervalSec", "Type", "ExecStart", "LoadCredential", "RuntimeDirectory",
 	"Restart", "RestartSec", "RestartSteps", "RestartMaxDelaySec", "KillMode", "TimeoutStartSec", "TimeoutStopSec", "WantedBy",
+}
+
+// BenchmarkCheck is one health command on a test host, which exits at once.
+func BenchmarkCheck(b *testing.B) {
+	if !env.Inside() {
+		b.Skip("only on a test host: see env.RunInside")
+	}
+	m, err := systemd.New(systemd.Options{Paths: providers.DefaultPaths()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer m.Close()
+	// A release without files: the host's own user, and no environment of a slot is read.
+	r := v1.Release{Service: "bench", StorePath: "/usr", Exec: v1.Exec{User: "root"}}.Default()
+	dir := filepath.Join(providers.DefaultPaths().Releases(), "bench", "primary")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		b.Fatal(err)
+	}
+	defer os.RemoveAll(filepath.Dir(dir))
+	if err := os.WriteFile(filepath.Join(dir, "env"), nil, 0o600); err != nil {
+		b.Fatal(err)
+	}
+	q := providers.ProbeRequest{Service: "bench", Slot: v1.Primary, Release: &r, Health: v1.Health{Exec: v1.Command{"bin/true"}}}
+	for b.Loop() {
+		if got, err := m.Check(b.Context(), q); err != nil || !got.OK {
+			b.Fatal(got, err)
+		}
+	}
 }

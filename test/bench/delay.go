@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"net"
 	"time"
 )
@@ -15,7 +13,8 @@ import (
 type delay struct {
 	listener net.Listener
 	target   string
-	half     time.Duration
+	// half of the added round trip, for each direction.
+	half time.Duration
 }
 
 // startDelay listens on a free loopback port until ctx ends.
@@ -101,7 +100,7 @@ func (d *delay) pump(to, from net.Conn) {
 			_ = from.Close()
 		}
 	}
-	if half, ok := to.(interface{ CloseWrite() error }); ok && !errors.Is(broken, io.ErrClosedPipe) {
+	if half, ok := to.(interface{ CloseWrite() error }); ok {
 		_ = half.CloseWrite()
 	}
 }

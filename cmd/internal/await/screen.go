@@ -70,7 +70,7 @@ func (l *lines) show(v fleet.View) {
 			continue
 		}
 		l.told[key] = news
-		fmt.Fprintf(l.out, "%s: %s (%s)\n", key, text, tell.Span(v.At.Sub(l.began)))
+		fmt.Fprintf(l.out, "%s: %s (%s)\n", key, harmless(text), tell.Span(v.At.Sub(l.began)))
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 
@@ -78,11 +79,22 @@ func reason(r fleet.Row, widest int) string {
 
 // cut is text on one line that is not longer than that.
 func cut(text string, widest int) string {
-	text = strings.Join(strings.Fields(text), " ")
+	text = harmless(strings.Join(strings.Fields(text), " "))
 	if r := []rune(text); len(r) > widest {
 		return string(r[:max(widest-1, 0)]) + "…"
 	}
 	return text
+}
+
+// harmless takes out what a terminal would obey: what a program on a host wrote is shown,
+// and not run.
+func harmless(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\t' {
+			return '·'
+		}
+		return r
+	}, text)
 }
 
 func since(t, now time.Time) string {
@@ -102,7 +114,7 @@ func or(a, b string) string {
 // printFailure is what a person needs to see of a release that failed: why, and its last
 // words.
 func printFailure(w io.Writer, r fleet.Row) {
-	fmt.Fprintf(w, "\n%s on %s: %s: %s\n", r.Service, r.Host, r.Reason, r.Message)
+	fmt.Fprintf(w, "\n%s on %s: %s: %s\n", r.Service, r.Host, r.Reason, harmless(r.Message))
 	e := r.Evidence
 	if e == nil {
 		return
@@ -114,12 +126,12 @@ func printFailure(w io.Writer, r fleet.Row) {
 		fmt.Fprintf(w, "  last exit  signal %s\n", e.Signal)
 	}
 	if e.ProbeURL != "" {
-		fmt.Fprintf(w, "  probe      %s: %s\n", e.ProbeURL, e.ProbeAnswer)
+		fmt.Fprintf(w, "  probe      %s: %s\n", e.ProbeURL, harmless(e.ProbeAnswer))
 	}
 	if len(e.Log) > 0 {
 		fmt.Fprintf(w, "  its last log lines on %s:\n", r.Host)
 		for _, line := range e.Log {
-			fmt.Fprintln(w, "    "+line)
+			fmt.Fprintln(w, "    "+harmless(line))
 		}
 	}
 }

@@ -108,7 +108,7 @@ func notServing(s *v1.ServiceState) { s.Serving = v1.Target{Revision: "1old"} }
 func rolledBack(s *v1.ServiceState) {
 	status := 3
 	s.State, s.Sync, s.Reason, s.Message = v1.Stalled, v1.OutOfSync, "RolledBack", "it ended by itself"
-	s.Evidence = &v1.Evidence{ExitStatus: &status, Log: []string{"opening the database", "no such table"}}
+	s.Evidence = &v1.Evidence{ExitStatus: &status, Log: []string{"opening the database", "no such \x1b[31mtable"}}
 	notServing(s)
 }
 
@@ -149,7 +149,7 @@ var _ = Describe("waiting for the fleet", func() {
 		Eventually(ended).Should(Receive(&err))
 		Expect(cli.CodeOf(err)).To(Equal(cli.ExitFailed))
 		Expect(err).To(MatchError(ContainSubstring("web on ava: RolledBack; web on biz: HeldByFleet")))
-		Expect(g.output()).To(And(ContainSubstring("status 3"), ContainSubstring("    no such table"), ContainSubstring("it was bad on ava")))
+		Expect(g.output()).To(And(ContainSubstring("status 3"), ContainSubstring("    no such ·[31mtable"), ContainSubstring("it was bad on ava")))
 	})
 
 	It("does not wait for ever for a host that is silent: that is 4", func(ctx SpecContext) {

@@ -26,7 +26,9 @@ func TestCLI(t *testing.T) {
 func tree(err error) *cobra.Command {
 	root := &cobra.Command{Use: "tool", Short: "a tool"}
 	root.SetOut(io.Discard)
-	root.AddCommand(&cobra.Command{Use: "do", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error { return err }})
+	more := &cobra.Command{Use: "more", Args: cobra.NoArgs}
+	more.AddCommand(&cobra.Command{Use: "deep", RunE: func(*cobra.Command, []string) error { return err }})
+	root.AddCommand(more, &cobra.Command{Use: "do", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error { return err }})
 	return root
 }
 
@@ -62,6 +64,7 @@ var _ = Describe("exit codes", func() {
 		Entry("a flag that is not there", []string{"do", "--nope"}, "`tool do --help` shows how it is used"),
 		Entry("an argument too many", []string{"do", "x"}, "`tool do --help` shows how it is used"),
 		Entry("a command that is not there", []string{"dont"}, `there is no command "dont"`),
+		Entry("a command that is not there below another one", []string{"more", "den"}, `there is no command "den"; did you mean deep?; `+"`tool more --help`"),
 	)
 
 	It("stand in the help of every root command", func() {

@@ -121,11 +121,11 @@ func prepare(root *cobra.Command) {
 		return Usagef("%w; `%s --help` shows how it is used", err, c.CommandPath())
 	}
 	root.SetFlagErrorFunc(usage)
-	root.SuggestionsMinimumDistance = 2
-	if root.HasSubCommands() && root.RunE == nil {
-		root.Args, root.RunE = noSuchCommand, func(c *cobra.Command, _ []string) error { return c.Help() }
-	}
 	walk(root, func(c *cobra.Command) {
+		c.SuggestionsMinimumDistance = 2
+		if c.HasSubCommands() && c.RunE == nil {
+			c.Args, c.RunE = noSuchCommand, func(c *cobra.Command, _ []string) error { return c.Help() }
+		}
 		if check := c.Args; check != nil {
 			c.Args = func(c *cobra.Command, args []string) error {
 				if err := check(c, args); err != nil {

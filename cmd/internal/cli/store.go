@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/user"
 	"path/filepath"
 
 	"sigs.k8s.io/yaml"
@@ -109,22 +108,6 @@ func storeIn(path string) (string, error) {
 func exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
-}
-
-// Who is user@host, for updatedBy.
-func Who() string {
-	name := "unknown"
-	if u, err := user.Current(); err == nil {
-		name = u.Username
-	}
-	if s := os.Getenv("SUDO_USER"); s != "" && name == "root" {
-		name = s
-	}
-	host, err := os.Hostname()
-	if err != nil {
-		host = "unknown"
-	}
-	return name + "@" + host
 }
 
 // ReadInput reads a file, or standard input for "-".

@@ -129,8 +129,8 @@ var _ = Describe("deploy-push", Ordered, func() {
 		refuses(ctx, "Biz", touch("deploy-push target"), 1, "target is held by ann (load test)", "--despite-hold")
 		s.OK(ctx, s.Laptop, "deploy-manifest", "set", "target", "hold=")
 		refuses(ctx, "", "deploy-push target /nix/store/00000000000000000000000000000000-x", 1, "is not in this machine's nix store: build it first")
-		refuses(ctx, "", "sed -i s/attribute/atribute/ push.yaml; deploy-push target; code=$?; sed -i s/atribute/attribute/ push.yaml; exit $code", 2,
-			project+"/push.yaml: services.file.atribute: unknown field; did you mean attribute?")
+		refuses(ctx, "", "sed -i s/attribute/attr/ push.yaml; deploy-push target; code=$?; sed -i s/attr/attribute/ push.yaml; exit $code", 2,
+			project+"/push.yaml: services.file.attr: unknown field; there are target, flake, file, attribute")
 		refuses(ctx, "", "chmod -x bild; mv bild bild.away; deploy-push target; code=$?; mv bild.away bild; chmod +x bild; exit $code", 1,
 			"there is no program ./bild here")
 	})
