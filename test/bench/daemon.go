@@ -117,6 +117,31 @@ func (d *daemon) settled(ctx context.Context, services ...v1.Service) error {
 	}
 }
 
+// alone waits until a service has no standby: one that drains is in the way of the next
+// release, for as long as Caddy keeps idle connections to it.
+func (d *daemon) alone(ctx context.Context, name string) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for {
+		body, err := d.ask(ctx, http.MethodGet, "/v1/status")
+		if err != nil {
+			return err
+		}
+		var state v1.HostState
+		if err := json.Unmarshal(body, &state); err != nil {
+			return err
+		}
+		for _, s := range state.Services {
+			if _, standby := s.Slots[v1.Standby]; s.Name == name && !standby {
+				return nil
+			}
+		}
+		if err := pause(ctx, 50*time.Millisecond); err != nil {
+			return fmt.Errorf("waiting for the standby of %s to go: %w", name, err)
+		}
+	}
+}
+
 func lastLines(s string, n int) string {
 	lines := strings.SplitAfter(s, "\n")
 	return strings.Join(lines[max(0, len(lines)-n):], "")

@@ -53,7 +53,12 @@ func overlapInside(ctx context.Context) error {
 	for _, t := range trials {
 		if t.round == nil {
 			r.strategy = t.strategy
-			t.round = func(ctx context.Context, i int) error { return r.deploy(ctx, i, t.into) }
+			t.round = func(ctx context.Context, i int) error {
+				if err := r.daemon.alone(ctx, latencyName); err != nil {
+					return err
+				}
+				return r.deploy(ctx, i, t.into)
+			}
 		}
 		report, err := r.underLoad(ctx, t.round)
 		if err != nil {
