@@ -56,11 +56,7 @@ func (m *Manager) start(ctx context.Context, unit string) error {
 	case result == jobDone:
 		return nil
 	case result == jobVanished:
-		return &providers.Fault{
-			Reason:  "UnitVanished",
-			Message: fmt.Sprintf("somebody removed or masked %s while it was started; it is installed and started anew", unit),
-			Err:     providers.ErrConflict,
-		}
+		return m.takeBack(ctx, unit)
 	}
 	return m.judgeStart(ctx, unit, result)
 }
@@ -68,6 +64,19 @@ func (m *Manager) start(ctx context.Context, unit string) error {
 // vanished: without its text systemd forgets what it waits for, and waits until the start
 // has taken too long. That would look like the release's own fault.
 func vanished(r Row) bool { return r.LoadState == "not-found" || r.LoadState == "masked" }
+
+func never(Row) bool { return false }
+
+// takeBack ends a start that can come to no end, with its process: a unit that is neither
+// started nor stopped would stay so when its text is there again.
+func (m *Manager) takeBack(ctx context.Context, unit string) error {
+	_, err := m.job(ctx, unit, Bus.Stop, never)
+	return &providers.Fault{
+		Reason:  "UnitVanished",
+		Message: fmt.Sprintf("somebody removed or masked %s while it was started; it is installed and started anew", unit),
+		Err:     errors.Join(providers.ErrConflict, err),
+	}
+}
 
 // Stop stops the slot and waits until its processes are gone, killed after stopTimeout.
 func (m *Manager) Stop(ctx context.Context, service string, slot v1.Slot) error {
@@ -85,7 +94,7 @@ func (m *Manager) stop(ctx context.Context, unit string) error {
 		return err
 	}
 	defer m.changed(unit)
-	result, err := m.job(ctx, unit, Bus.Stop, func(Row) bool { return false })
+	result, err := m.job(ctx, unit, Bus.Stop, never)
 	switch {
 	case isDBusError(err, noSuchUnit):
 		return nil
