@@ -47,6 +47,8 @@ var _ = Describe("A unit", func() {
 		Entry("unlinked", "rm "+link),
 		Entry("unlinked, and known to be", "rm "+link+"; "+reload),
 		Entry("removed, with its process", "systemctl stop broken; rm "+text+" "+link+" "+wanted+"; "+reload),
+		Entry("stopped, and removed in the moment in which it is started again",
+			"systemctl stop broken; sleep 0.15; rm "+text+" "+link+" "+wanted+"; "+reload),
 		Entry("removed, with the directories of all", "rm -r "+stateDir+"/services "+unitDir+"/multi-user.target.wants/broken.service; "+reload),
 		Entry("stopped after systemd was executed anew", "systemctl daemon-reexec; sleep 1; systemctl stop broken"),
 	)
