@@ -44,7 +44,7 @@ var _ = Describe("A project's own builder", func() {
 	})
 
 	It("shows the end of both streams when it fails", func(ctx SpecContext) {
-		_, err := builder.Build(ctx, script(`for i in $(seq 30); do echo line $i; done; printf 'progress 1\rprogress 2\n'; echo "no such module" >&2; exit 3`))
+		_, err := builder.Build(ctx, script(`for i in $(seq 30); do echo line $i; done; printf 'progress 1\rprogress 2\n'; sleep 0.2; echo "no such module" >&2; exit 3`))
 		var failed *builder.FailedError
 		Expect(errors.As(err, &failed)).To(BeTrue())
 		Expect(providers.ReasonOf(err)).To(Equal(builder.BuildFailed))

@@ -155,6 +155,15 @@ func (h *host) tells(names ...string) {
 	}
 }
 
+// quietens waits until nothing more is told: a rename is told in several parts.
+func (h *host) quietens() {
+	GinkgoHelper()
+	Eventually(func() bool {
+		time.Sleep(200 * time.Millisecond)
+		return len(h.take()) == 0
+	}).WithTimeout(5 * time.Second).Should(BeTrue())
+}
+
 var _ = Describe("the watcher of files", func() {
 	DescribeTable("tells of", func(do func(*host), names ...string) {
 		h := made()
@@ -286,6 +295,7 @@ var _ = Describe("the watcher of files", func() {
 		Expect(os.Rename(h.at("state/upstreams"), h.at("old"))).To(Succeed())
 		Expect(os.Rename(h.at("new"), h.at("state/upstreams"))).To(Succeed())
 		h.tells("mail", "web")
+		h.quietens()
 		h.write("state/upstreams/web")
 		h.tells("web")
 		h.write("old/web")

@@ -187,7 +187,13 @@ func (b *scriptedBus) Restart(_ context.Context, unit string, heard chan<- strin
 	return b.job("Restart", unit, heard)
 }
 
+// Stop takes the unit away if it is but a memory, as systemd does.
 func (b *scriptedBus) Stop(_ context.Context, unit string, heard chan<- string) (int, error) {
+	b.mu.Lock()
+	if row := b.rows[unit]; row.LoadState != "loaded" {
+		delete(b.rows, unit)
+	}
+	b.mu.Unlock()
 	return b.job("Stop", unit, heard)
 }
 

@@ -61,11 +61,7 @@ func (m *Manager) start(ctx context.Context, unit string) error {
 	case result == jobDone, result == jobPending:
 		return nil
 	case result == jobVanished:
-		return &providers.Fault{
-			Reason:  "UnitVanished",
-			Message: fmt.Sprintf("somebody removed or masked %s while it was started; it is installed and started anew", unit),
-			Err:     providers.ErrConflict,
-		}
+		return m.takeBack(ctx, unit)
 	}
 	return m.judgeStart(ctx, unit, result)
 }
@@ -96,6 +92,17 @@ func vanished(r Row) bool { return r.LoadState == "not-found" || r.LoadState == 
 
 // wholeJob is for jobs that are waited for to their end.
 func wholeJob(context.Context, Row) string { return "" }
+
+// takeBack ends a start that can come to no end, with its process: a unit that is neither
+// started nor stopped would stay so when its text is there again.
+func (m *Manager) takeBack(ctx context.Context, unit string) error {
+	_, err := m.job(ctx, unit, Bus.Stop, wholeJob)
+	return &providers.Fault{
+		Reason:  "UnitVanished",
+		Message: fmt.Sprintf("somebody removed or masked %s while it was started; it is installed and started anew", unit),
+		Err:     errors.Join(providers.ErrConflict, err),
+	}
+}
 
 // Stop stops the slot and waits until its processes are gone, killed after stopTimeout.
 func (m *Manager) Stop(ctx context.Context, service string, slot v1.Slot) error {

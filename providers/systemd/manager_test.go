@@ -298,6 +298,7 @@ var _ = Describe("a start", func() {
 		Expect(f.Reason).To(Equal("UnitVanished"))
 		Expect(f.Own).To(BeFalse())
 		Expect(time.Since(began)).To(BeNumerically("<", 5*time.Second))
+		Expect(s.bus.count("Stop")).To(Equal(1), "what was begun is ended")
 	},
 		Entry("removed", "not-found"),
 		Entry("masked", "masked"),

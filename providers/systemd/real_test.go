@@ -109,6 +109,9 @@ var _ = Describe("on a real systemd, beyond the contract", Label("host"), func()
 		var err error
 		Eventually(failed).WithTimeout(20 * time.Second).Should(Receive(&err))
 		Expect(providers.ReasonOf(err)).To(Equal("UnitVanished"), "%v", err)
+		facts, err := h.manager.Observe(ctx, s)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(facts.Active).To(Equal("inactive"), "what was begun is ended")
 
 		r.HealthType = ""
 		Expect(run(ctx)).To(Succeed())

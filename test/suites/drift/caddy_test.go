@@ -112,10 +112,13 @@ var _ = Describe("Caddy", Ordered, func() {
 		})
 	})
 
-	It("survives F33: restarted with no configuration at all, which answers 200 with nothing", func(ctx SpecContext) {
+	It("survives F33 and F38: restarted with no configuration at all, which answers 200 with nothing; doctor names the cause", func(ctx SpecContext) {
 		const dropIn = "/run/systemd/system/caddy.service.d/empty.conf"
 		Expect(s.Biz.Write(ctx, dropIn, []byte("[Service]\nEnvironment=CADDY_ADMIN=unix/"+adminSocket+"|0600\nExecStart=\nExecStart=/usr/local/bin/caddy run\n"), 0o644)).To(Succeed())
 		heals(ctx, "restarted empty, its admin answers", "systemctl daemon-reload; systemctl restart caddy\n"+answering, routed(broken)+" && "+routed(steady))
+		doctor := s.Run(ctx, s.Biz, "deployerctl", "doctor")
+		Expect(doctor.Code).To(Equal(3), doctor.String())
+		Expect(doctor.Out).To(ContainSubstring("it runs without --resume"))
 		// Its autosave knows nothing of the admin socket, which only the environment named.
 		s.Shell(ctx, s.Biz, "rm "+dropIn+"; systemctl daemon-reload; systemctl stop caddy; "+forget+"; systemctl start caddy; "+answering)
 	})

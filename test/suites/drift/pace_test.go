@@ -39,10 +39,12 @@ var _ = Describe("The daemon", func() {
 		s.Shell(ctx, s.Biz, `echo '# edited by its owner' >>`+unitDir+`/foreign.service
 			mkdir -p `+unitDir+`/foreign.service.d; echo '# mine' >`+unitDir+`/foreign.service.d/20-mine.conf
 			ln -sfn /etc/passwd /nix/var/nix/gcroots/foreign; ln -sfn /etc/passwd `+rootsDir+`/README
-			systemctl stop foreign; systemctl start foreign`)
+			systemctl stop foreign; systemctl start foreign; sleep 0.5`)
+		const services = 2 // one full pass may fall into it
+		Expect(passes(ctx) - before).To(BeNumerically("<=", services))
+		s.OK(ctx, s.Biz, "systemctl", "daemon-reload") // which concerns all units, ours too
 		alien = s.Foreign(ctx)
 		time.Sleep(2 * time.Second)
 		Expect(s.Foreign(ctx)).To(Equal(alien))
-		Expect(passes(ctx) - before).To(BeNumerically("<=", 2))
 	})
 })

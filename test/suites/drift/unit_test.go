@@ -47,12 +47,18 @@ var _ = Describe("A unit", func() {
 		Entry("unlinked", "rm "+link),
 		Entry("unlinked, and known to be", "rm "+link+"; "+reload),
 		Entry("removed, with its process", "systemctl stop broken; rm "+text+" "+link+" "+wanted+"; "+reload),
+		Entry("stopped, and removed in the moment in which it is started again",
+			"systemctl stop broken; sleep 0.15; rm "+text+" "+link+" "+wanted+"; "+reload),
 		Entry("removed, with the directories of all", "rm -r "+stateDir+"/services "+unitDir+"/multi-user.target.wants/broken.service; "+reload),
 		Entry("stopped after systemd was executed anew", "systemctl daemon-reexec; sleep 1; systemctl stop broken"),
 	)
 
+	// The daemon stands still meanwhile: otherwise it is faster than any person.
 	It("survives F31: edited, loaded and restarted: the process runs by the unit that it should have", func(ctx SpecContext) {
-		heals(ctx, "edited, loaded and restarted by hand", "sed -i s/^UMask=.*/UMask=0000/ "+text+"; "+reload+"; systemctl restart broken",
+		heals(ctx, "edited, loaded and restarted behind the daemon's back", `systemctl kill --signal=STOP `+daemon+`
+			sed -i s/^UMask=.*/UMask=0000/ `+text+`; `+reload+`; systemctl restart broken
+			grep -q "^Umask:.*0000" /proc/$(systemctl show -P MainPID broken)/status || exit 1
+			systemctl kill --signal=CONT `+daemon,
 			intact+` && grep -q "^Umask:.*0077" /proc/$(systemctl show -P MainPID broken)/status`)
 	})
 
