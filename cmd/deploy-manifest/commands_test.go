@@ -154,6 +154,8 @@ services:
 		Expect(os.WriteFile(path, []byte(`{"version":1,"services":[`), 0o600)).To(Succeed())
 		Expect(p.refused(ctx, cli.ExitError, "show")).To(ContainSubstring("manifest.json is not a usable manifest"))
 		Expect(p.refused(ctx, cli.ExitError, "remove-service", "web")).To(ContainSubstring("deploy-manifest rollback"))
+		Expect(os.WriteFile(path, []byte("<html>Please log in</html>"), 0o600)).To(Succeed())
+		Expect(p.refused(ctx, cli.ExitError, "show")).To(ContainSubstring("manifest.json is not a usable manifest"))
 		newest := strings.TrimSpace(p.must(ctx, "list", "--limit", "1"))
 		Expect(p.must(ctx, "rollback", newest)).To(ContainSubstring("archived as damaged-"))
 		Expect(shown(ctx).Service("web").Artifact.StorePath).To(Equal(pathOne))

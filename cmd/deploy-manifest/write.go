@@ -158,8 +158,9 @@ func usage(err error) error {
 	var unknown *manifest.UnknownServiceError
 	var invalid v1.ErrorList
 	var coded *cli.CodedError
+	var stored *manifest.InvalidError
 	switch {
-	case err == nil, errors.As(err, &coded):
+	case err == nil, errors.As(err, &coded), errors.As(err, &stored):
 		return err
 	case errors.As(err, &unknown), errors.As(err, &invalid), providers.ReasonOf(err) == "ArchiveUnknown":
 		return cli.Exit(cli.ExitUsage, err)

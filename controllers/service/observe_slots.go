@@ -82,7 +82,7 @@ func observeHolder(ctx context.Context, s *Scope, slot v1.Slot) {
 	if port == 0 && slot == v1.Primary && s.Target != nil {
 		port = s.Target.port()
 	}
-	if port <= 0 || s.unit(slot).Active == "deactivating" || s.Assignment.Kind != v1.Assigned {
+	if port <= 0 || hasProcess(s.unit(slot)) || s.Assignment.Kind != v1.Assigned {
 		return
 	}
 	f := s.Facts.of(slot)
@@ -97,6 +97,11 @@ func observeHolder(ctx context.Context, s *Scope, slot v1.Slot) {
 	default:
 		f.Probe = providers.ProbeResult{Reason: portTaken, Answer: fmt.Sprintf("port %d is held by %s", port, who)}
 	}
+}
+
+// hasProcess: it comes or goes, and its port may still, or already, be its own.
+func hasProcess(u *providers.UnitFacts) bool {
+	return u.Active == "deactivating" || u.Active == "activating" && u.MainPID != 0
 }
 
 // observeDrain counts the connections of a slot that the requests have left.

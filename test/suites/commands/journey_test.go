@@ -103,6 +103,7 @@ func journey() []stop {
 		{command: "deploy-manifest apply -f manifest.yaml", says: ContainSubstring("nothing")},
 		{command: "deploy-manifest rollback manifest-20261215T120000Z.json", with: newest, says: ContainSubstring("www.example.com")},
 		{command: "deploy-manifest rollback --service web", code: whatever, says: ContainSubstring("web")},
+		{command: "@deployerctl sync --wait", onHost: true, says: anything},
 		{command: "deploy-manifest remove-service web", says: ContainSubstring("web")},
 		{command: "deploy-manifest completion bash", says: ContainSubstring("__start_deploy-manifest")},
 		{command: "@deployerctl sync --wait", onHost: true, says: Not(ContainSubstring("web: "))},
