@@ -55,7 +55,6 @@ type pace struct {
 	running, heard bool
 	// byEvent: it was asked for by events; own: by such as the pass before may have caused.
 	byEvent, own bool
-	began        time.Time
 
 	last  outcome
 	ended time.Time
@@ -100,13 +99,13 @@ func (p *pace) request(now time.Time, inEcho bool) time.Duration { //nolint:revi
 
 // begin notes a pass, whoever asked for it.
 func (p *pace) begin(now time.Time, generation int64) {
-	p.running, p.heard, p.began = true, false, now
+	p.running, p.heard = true, false
 	p.byEvent = !p.due.IsZero() && !now.Before(p.due)
 	if p.byEvent {
 		p.due = time.Time{}
 	}
 	if generation != p.generation {
-		p.generation, p.heat, p.next = generation, 0, time.Time{}
+		p.generation, p.heat, p.next, p.due = generation, 0, time.Time{}, time.Time{}
 	}
 }
 

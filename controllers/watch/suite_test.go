@@ -3,6 +3,7 @@ package watch
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -40,7 +41,7 @@ func bubble(spec func(b *bench)) func() {
 type bench struct {
 	begin      time.Time
 	known      map[string]bool
-	generation int64
+	generation atomic.Int64
 	changed    func(string)
 	engine     *reconcile.Controller
 	stop       context.CancelFunc
@@ -61,7 +62,7 @@ func (w watcher) Watch(ctx context.Context, changed func(string)) error { return
 func (b *bench) start(r reconcile.Func, more ...providers.Watcher) {
 	p := New(Options{
 		Known:      func(name string) bool { return b.known[name] },
-		Generation: func(string) int64 { return b.generation },
+		Generation: func(string) int64 { return b.generation.Load() },
 	})
 	b.engine = reconcile.New(p.Around(reconcile.Func(func(ctx context.Context, name string) (reconcile.Result, error) {
 		b.mu.Lock()

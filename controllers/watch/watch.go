@@ -8,6 +8,7 @@ package watch
 import (
 	"context"
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -62,7 +63,7 @@ func (p *Pacer) Source(w providers.Watcher) reconcile.Source {
 func safely(ctx context.Context, w providers.Watcher, changed func(string)) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = &reconcile.PanicError{Value: v}
+			err = fmt.Errorf("%w\n%s", &reconcile.PanicError{Value: v}, debug.Stack())
 		}
 	}()
 	return w.Watch(ctx, changed)
