@@ -106,6 +106,18 @@ var _ = Describe("The commit", func() {
 	})
 })
 
+var _ = Describe("The commit that is written", func() {
+	It("is the first one that led to a path, unless somebody says another", func() {
+		s := &v1.Service{Name: "web", Commit: "first", Artifact: &v1.Artifact{StorePath: "/nix/store/a"}}
+		u := &updater{job: &job{options: options{commit: "second"}}}
+		Expect(u.commitFor(s, "/nix/store/a")).To(Equal("first"))
+		Expect(u.commitFor(s, "/nix/store/b")).To(Equal("second"))
+		u.saysCommit = true
+		Expect(u.commitFor(s, "/nix/store/a")).To(Equal("second"))
+		Expect(u.commitFor(&v1.Service{Name: "web"}, "/nix/store/a")).To(Equal("second"))
+	})
+})
+
 var _ = Describe("A hold", func() {
 	now := time.Date(2026, 11, 25, 10, 0, 0, 0, time.UTC)
 	It("is in force until it lapses", func() {

@@ -100,12 +100,21 @@ func (u *updater) edit(ctx context.Context, r push.Release, o manifest.EditOptio
 			return err
 		}
 		demanded := s.Artifact != nil && s.Artifact.NarHash != ""
-		manifest.SetRelease(s, r.StorePath, u.commit)
+		manifest.SetRelease(s, r.StorePath, u.commitFor(s, r.StorePath))
 		if demanded && r.NarHash != "" {
 			s.Artifact.NarHash = r.NarHash
 		}
 		return nil
 	})
+}
+
+// commitFor is the commit to write. The first one that led to a path stays with it: a later
+// one that led to the same is no change, unless somebody says it.
+func (u *updater) commitFor(s *v1.Service, storePath string) string {
+	if !u.saysCommit && s.Commit != "" && s.Artifact != nil && s.Artifact.StorePath == storePath {
+		return s.Commit
+	}
+	return u.commit
 }
 
 // result is what a push did.

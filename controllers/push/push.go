@@ -56,8 +56,8 @@ type Deployed struct {
 	Published providers.Published
 }
 
-// UpdateError: the closure is in the cache, and the manifest was not written, or nobody
-// knows whether it was.
+// UpdateError means that the closure is in the cache, and the manifest was not written, or
+// nobody knows whether it was.
 type UpdateError struct {
 	Service string
 	Err     error
