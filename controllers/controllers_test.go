@@ -3,7 +3,6 @@ package controllers_test
 import (
 	"context"
 	"sync/atomic"
-	"testing"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -15,11 +14,6 @@ import (
 	"deployer/providers"
 	"deployer/providers/fake"
 )
-
-func TestControllers(t *testing.T) {
-	RegisterFailHandler(Fail)
-	RunSpecs(t, "controllers")
-}
 
 // passes counts them.
 type passes struct{ n atomic.Int64 }
