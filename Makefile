@@ -6,7 +6,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 LDFLAGS := -s -w -X deployer/cmd/internal/cli.Version=$(VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build test unit verify generate bench demo host clean
+.PHONY: help setup build test test-long unit verify generate bench demo host clean
 
 help: ## explain these targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ demo: setup build ## the main job, from an edit of the manifest to a page served
 
 test: setup build verify ## everything that CI runs: verify, and all tests, those on test hosts too (needs root)
 	@hack/test all
+
+test-long: setup build ## the suites that take minutes each: releases under load, kills, drift, interrupted pushes
+	@hack/test long
 
 unit: ## the tests that need neither root nor a test host
 	@hack/test unit

@@ -106,7 +106,8 @@ func journey() []stop {
 		{command: "@deployerctl sync --wait", onHost: true, says: anything},
 		{command: "deploy-manifest remove-service web", says: ContainSubstring("web")},
 		{command: "deploy-manifest completion bash", says: ContainSubstring("__start_deploy-manifest")},
-		{command: "@deployerctl sync --wait", onHost: true, says: Not(ContainSubstring("web: "))},
+		{command: "@deployerctl sync --wait", onHost: true, says: anything},
+		{command: "@deployerctl status", onHost: true, says: Not(ContainSubstring("\nweb "))},
 	}
 }
 
