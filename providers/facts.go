@@ -141,6 +141,9 @@ type UnitFacts struct {
 	Current bool
 	// Differs says for people what is not Current: "drop-in override.conf", "masked", ….
 	Differs []string
+	// Altered: the present process was started after somebody changed the unit, so it may run
+	// by settings that are not ours. It shows for as long as the change does.
+	Altered bool
 	// Active and Sub are systemd's states: active, activating, deactivating, inactive, failed.
 	Active, Sub string
 	// Since is when the unit became active; zero when it is not.

@@ -10,12 +10,11 @@ import (
 )
 
 // What somebody else changes is put right, counted and told. From the third time in ten
-// minutes on somebody else seems to manage the same thing, and each healing waits longer
-// than the one before: two managers must not fight at full speed.
+// minutes on somebody else seems to manage the same thing. How soon the next pass looks is
+// not decided here: package watch keeps two managers from fighting at full speed.
 const (
 	healedFor       = 10 * time.Minute
 	healedOften     = 3
-	longestPause    = 30 * time.Second
 	keptHealings    = 20
 	somebodyManages = "somebody else manages this"
 )
@@ -48,19 +47,6 @@ func (s *Scope) heals(step Step) bool {
 // recentHealings are those of the last ten minutes.
 func (s *Scope) recentHealings() []healing {
 	return slices.DeleteFunc(slices.Clone(s.memory.healed), func(h healing) bool { return s.Now.Sub(h.at) >= healedFor })
-}
-
-// healingPause is how long to leave the host as somebody else made it.
-func (s *Scope) healingPause(step Step) time.Duration {
-	if !s.heals(step) || s.memory.healing {
-		return 0
-	}
-	recent := s.recentHealings()
-	if len(recent) < healedOften {
-		return 0
-	}
-	pause := min(time.Second<<min(len(recent)-healedOften, 10), longestPause)
-	return max(pause-s.Now.Sub(recent[len(recent)-1].at), 0)
 }
 
 // noteHealed counts what was put right in one pass once, with whatever followed from it.

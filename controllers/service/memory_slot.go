@@ -22,6 +22,9 @@ type slotMemory struct {
 	// unwellAt; empty while what should run is well.
 	wellOf, unwellOf string
 	unwellAt         time.Time
+	// altered is a process that was started with somebody's settings; 0 for none. The unit
+	// shows it only until that is put right, so a daemon that ends in between forgets it.
+	altered int
 	// pid is the process as it was seen last, and wellSince when its present spell of being
 	// well began. good counts the good probes in a row, bad the others; countedAt is the last
 	// that was counted.
@@ -81,6 +84,9 @@ func (m *slotMemory) noteProcess(u *providers.UnitFacts) {
 	}
 	if pid != m.pid {
 		m.pid, m.good, m.bad, m.wellSince = pid, 0, 0, time.Time{}
+	}
+	if u.Altered {
+		m.altered = pid
 	}
 	if pid != 0 && u.Instance != "" && m.seenOf != u.Instance {
 		m.seenOf, m.restarts = u.Instance, u.Restarts

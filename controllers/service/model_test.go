@@ -18,6 +18,8 @@ import (
 type model struct {
 	points, runs [2]string
 	ill          [2]bool
+	// altered: somebody started it with settings of his own.
+	altered [2]bool
 	// upstream is a slot, or 2 for a port that is no slot's.
 	upstream int
 	verdicts map[string]v1.VerdictResult
@@ -33,8 +35,8 @@ type model struct {
 }
 
 func (w *model) String() string {
-	return fmt.Sprintf("points %v runs %v ill %v upstream %d verdicts %v wants %s held %v broken %v (started %v proved %v)",
-		w.points, w.runs, w.ill, w.upstream, w.verdicts, w.wants, w.held, w.broken, w.started, w.proved)
+	return fmt.Sprintf("points %v runs %v altered %v ill %v upstream %d verdicts %v wants %s held %v broken %v (started %v proved %v)",
+		w.points, w.runs, w.altered, w.ill, w.upstream, w.verdicts, w.wants, w.held, w.broken, w.started, w.proved)
 }
 
 var modelPorts = map[string][2]int{"A": {8080, 20001}, "B": {8080, 20002}, "C": {8080, 20003}}
@@ -97,6 +99,10 @@ func (w *model) fill(s *Scope, i int, slot v1.Slot) {
 	f.Unit = providers.UnitFacts{Active: "inactive", Found: w.points[i] != "", Ours: w.points[i] != "", Current: true}
 	if w.runs[i] != "" {
 		f.Unit.Found, f.Unit.Ours, f.Unit.Active, f.Unit.Instance = true, true, "active", full(w.runs[i])
+		f.Unit.MainPID = i + 1
+		if w.altered[i] {
+			mind.altered = f.Unit.MainPID
+		}
 		f.Probe = providers.ProbeResult{OK: !w.ill[i]}
 		if w.ill[i] {
 			f.Probe = providers.ProbeResult{Reason: "WrongStatus", Answer: "500"}
@@ -131,7 +137,7 @@ func (w *model) obey(step Step, about *Scope) (broken string) {
 		if serves {
 			return "restarts a slot that serves"
 		}
-		w.runs[i], w.started[i], w.ill[i] = w.points[i], w.points[i], w.broken[w.points[i]]
+		w.runs[i], w.started[i], w.ill[i], w.altered[i] = w.points[i], w.points[i], w.broken[w.points[i]], false
 		w.proved[i], w.waited[i] = "", ""
 		if w.verdicts[w.points[i]] == v1.VerdictBad {
 			return "starts a bad instance"
@@ -162,7 +168,7 @@ func (w *model) obey(step Step, about *Scope) (broken string) {
 		if w.upstream == 1 && i == 1 {
 			w.upstream = 0 // ExecStopPost
 		}
-		w.points[i], w.runs[i], w.ill[i], w.started[i] = "", "", false, ""
+		w.points[i], w.runs[i], w.ill[i], w.altered[i], w.started[i] = "", "", false, false, ""
 	case stepCondemn:
 		w.verdicts[target] = v1.VerdictBad
 	default:
@@ -176,7 +182,7 @@ func (w *model) die(i int) {
 	if w.runs[i] == "" {
 		return
 	}
-	w.runs[i], w.proved[i], w.waited[i] = w.points[i], "", ""
+	w.runs[i], w.proved[i], w.waited[i], w.altered[i] = w.points[i], "", "", false
 	w.ill[i] = w.broken[w.points[i]]
 	if i == 1 {
 		w.upstream = 0 // ExecStopPost
@@ -224,6 +230,8 @@ func (w *model) judge(s *Scope) string {
 	switch {
 	case w.runs[0] != target || w.upstream != 0 || w.points[0] != target:
 		return "ends without the target in the primary"
+	case w.altered[0]:
+		return "leaves a process with somebody's settings"
 	case w.runs[1] != "" || w.points[1] != "":
 		return "leaves a standby"
 	case w.verdicts[target] != v1.VerdictSoaked:
@@ -240,7 +248,7 @@ func everyModel(f func(w model)) {
 		for _, points := range names {
 			for _, runs := range names {
 				for _, ill := range []bool{false, true} {
-					if runs == "" && ill {
+					if runs == "" && (ill || w.altered[i]) {
 						continue
 					}
 					w.points[i], w.runs[i], w.ill[i] = points, runs, ill
@@ -252,10 +260,10 @@ func everyModel(f func(w model)) {
 	for _, a := range results[:2] {
 		for _, b := range results {
 			for _, c := range results[:2] {
-				for bits := range 4 {
+				for bits := range 16 {
 					w := model{
 						verdicts: map[string]v1.VerdictResult{"A": a, "B": b, "C": c}, wants: "B", held: bits&1 > 0,
-						broken: map[string]bool{"B": bits&2 > 0},
+						broken: map[string]bool{"B": bits&2 > 0}, altered: [2]bool{bits&4 > 0, bits&8 > 0},
 					}
 					each(0, w, func(w model) {
 						each(1, w, func(w model) {
@@ -319,7 +327,12 @@ var _ = Describe("the model of Next", func() {
 
 // disturb is one thing that happens to a host.
 func (w *model) disturb(random *rand.Rand) string {
-	switch random.IntN(5) {
+	switch random.IntN(6) {
+	case 5:
+		i := random.IntN(2)
+		w.die(i)
+		w.altered[i] = w.runs[i] != ""
+		return fmt.Sprintf("somebody edited the unit of slot %d and restarted it", i)
 	case 0:
 		w.die(0)
 		return "the primary died"
@@ -328,6 +341,7 @@ func (w *model) disturb(random *rand.Rand) string {
 		return "the standby died"
 	case 2:
 		w.started, w.proved, w.waited, w.quiet, w.soaked = [2]string{}, [2]string{}, [2]string{}, false, false
+		w.altered = [2]bool{}
 		return "the daemon lost its memory"
 	case 3:
 		w.held = !w.held

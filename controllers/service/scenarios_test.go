@@ -29,6 +29,13 @@ func withSecrets(s v1.Service) v1.Service {
 	return s
 }
 
+// restartEdited is what people do who want to try something.
+func restartEdited(g *rig) {
+	g.Unit("web", v1.Primary).Edited = true
+	g.Kill("web", v1.Primary)
+	g.Clock.Advance(2 * second)
+}
+
 // scenarios of all plans.
 func scenarios() []scenario { return append(replaceScenarios(), overlapScenarios()...) }
 
@@ -69,6 +76,7 @@ func replaceScenarios() []scenario {
 		}, true},
 		{"new secrets", secrets, func(g *rig) { g.SecretsFiles[secretsPath] = secretsFile("TOKEN=two\n") }, true},
 		{"a unit edited by hand", settled("v1"), func(g *rig) { g.Unit("web", v1.Primary).Edited = true }, true},
+		{"a process with somebody's settings", settled("v1"), restartEdited, true},
 		{"a stopped unit", settled("v1"), func(g *rig) { g.StopByHand("web", v1.Primary) }, false},
 		{"a collected closure", settled("v1"), func(g *rig) {
 			clear(g.Nix.RootLinks)
@@ -119,6 +127,7 @@ func overlapScenarios() []scenario {
 		{"an overlapping release", settled("v1"), web("v2"), true},
 		{"the fifth overlapping release", settled("v1", "v2", "v3", "v4"), web("v5"), true},
 		{"an overlapping rollback", settled("v1", "v2"), web("v1"), true},
+		{"an overlapping process with somebody's settings", settled("v1"), restartEdited, true},
 		{"a bad release", settled("v1"), bad(exits, ""), true},
 		{"a silent release", settled("v1"), bad(silent, ""), true},
 		{"a release that is bad while it soaks", settled("v1"), bad(fake.Program{ExitsAfter: 4 * second, Status: 1}, ""), true},

@@ -132,7 +132,14 @@ func (s *Scope) verdict(instance string) v1.VerdictResult {
 // runs reports whether the slot's process is that instance and up.
 func (s *Scope) runs(slot v1.Slot, instance string) bool {
 	u := s.unit(slot)
-	return u.Running() && u.Instance == instance
+	return u.Running() && u.Instance == instance && !s.altered(slot)
+}
+
+// altered: the slot's process was started with somebody's settings, and its unit is put
+// right by now: so it is as good as another instance, and gives way like one.
+func (s *Scope) altered(slot v1.Slot) bool {
+	u := s.unit(slot)
+	return u.Current && u.MainPID != 0 && s.mind(slot).altered == u.MainPID
 }
 
 // uncertain is the first of the observations that may fail without ending the pass, in

@@ -136,10 +136,6 @@ func (r *Reconciler) pass(ctx context.Context, name string, m *memory) (*Scope, 
 			return s, result, together(s.unsettled(), s.sideErr())
 		}
 		r.announce(ctx, s)
-		if wait := s.healingPause(step); wait > 0 {
-			result.RequeueAfter = wait
-			return s, result, nil
-		}
 		now := keyOf(step, about)
 		var got reconcile.Result
 		if slices.Contains(taken, now) {

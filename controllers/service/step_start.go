@@ -30,6 +30,8 @@ func (t stepStart) Why(s *Scope) string {
 	switch {
 	case u.Running() && u.Instance == "":
 		return fmt.Sprintf("what the %s slot runs is not known", t.slot)
+	case s.altered(t.slot):
+		return fmt.Sprintf("the %s slot's process was started with a unit that somebody had changed", t.slot)
 	case u.Running():
 		return fmt.Sprintf("the %s slot runs %s", t.slot, u.Instance)
 	case u.Active == "":

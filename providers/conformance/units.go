@@ -311,6 +311,28 @@ func unitsDriftSpecs(get func() *unitsCase) {
 		Entry("a link that was removed", "unlink", "not linked"),
 		Entry("a disabled unit", "disable", "disabled"),
 	)
+
+	DescribeTable("tells of a process that was started with somebody's settings, while they are there",
+		func(ctx SpecContext, what string) {
+			u := get()
+			s := u.spec(v1.Primary, UnitsProgram{})
+			u.running(ctx, s, 1)
+			u.Drift(what, "web", v1.Primary)
+			Expect(u.observe(ctx, s).Altered).To(BeFalse(), "it was there before")
+			u.Crash("web", v1.Primary)
+			Eventually(func(g Gomega) {
+				facts := u.observe(ctx, s)
+				g.Expect(facts.Running()).To(BeTrue())
+				g.Expect(facts.Altered).To(BeTrue())
+			}).WithTimeout(unitsPatience).Should(Succeed())
+			Expect(u.Units.Install(ctx, s)).To(Succeed())
+			Expect(u.observe(ctx, s).Altered).To(BeFalse(), "nothing shows it any more")
+			Expect(u.Units.Start(ctx, "web", v1.Primary)).To(Succeed())
+			Expect(u.observe(ctx, s).Altered).To(BeFalse())
+		},
+		Entry("an edited unit file", "edit"),
+		Entry("a drop-in", "drop-in"),
+	)
 }
 
 func unitsProcessSpecs(get func() *unitsCase) {

@@ -50,6 +50,8 @@ type process struct {
 	portTaken bool
 	// group is its control group.
 	group string
+	// altered: it was started while its unit was somebody's.
+	altered bool
 }
 
 // life is how long it lives; 0 is for ever.

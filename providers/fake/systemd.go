@@ -47,7 +47,7 @@ func (w *World) spawn(u *Unit) error {
 	p := &process{
 		pid: w.lastPID, since: w.Clock.wall, started: w.Clock.mono,
 		instance: instance, release: r, port: r.InternalPort, program: w.Programs[r.StorePath],
-		group: controlGroup(u.service, u.slot),
+		group: controlGroup(u.service, u.slot), altered: u.altered(),
 	}
 	if u.slot == v1.Standby && staged.StandbyPort != 0 && !p.program.IgnoresPort {
 		p.port = staged.StandbyPort

@@ -79,6 +79,9 @@ func samePointed(a, b *bool) bool {
 	return a == b || a != nil && b != nil && *a == *b
 }
 
+// altered reports whether a program started now would run by somebody's settings.
+func (u *Unit) altered() bool { return u.Edited || len(u.DropIns) > 0 }
+
 // differs says what of the unit is not as the spec wants it.
 func (u *Unit) differs(want providers.UnitSpec) []string {
 	if want.Release == nil {

@@ -25,6 +25,7 @@ func (s units) Observe(ctx context.Context, spec providers.UnitSpec) (f provider
 		if f.Ours {
 			f.Differs = u.differs(spec)
 			f.Current = len(f.Differs) == 0
+			f.Altered = u.process != nil && u.process.altered && u.altered()
 		}
 		return nil
 	})

@@ -1,7 +1,6 @@
 package systemd
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -45,9 +44,10 @@ type stamp struct {
 	mtime, ctime  syscall.Timespec
 }
 
-func (s stamp) older(than time.Time) bool {
-	return time.Unix(s.ctime.Sec, s.ctime.Nsec).Before(than)
-}
+// changed is when that was; unlike the time of the content nobody can set it.
+func (s stamp) changed() time.Time { return time.Unix(s.ctime.Sec, s.ctime.Nsec) }
+
+func (s stamp) older(than time.Time) bool { return s.changed().Before(than) }
 
 // stampOf gives the zero stamp for what is absent. It does not follow a link.
 func stampOf(path string) (stamp, error) {
@@ -144,7 +144,8 @@ type fileState struct {
 	stable bool
 	found  bool
 	sum    [sha256.Size]byte
-	marked bool
+	// marked and sealed: it has our mark, and is just as some version of us wrote it.
+	marked, sealed bool
 }
 
 // file reads a file; an absent one, and one that is not a regular file, is not found.
@@ -174,7 +175,7 @@ func (d *disk) file(path, unit string) (fileState, error) {
 	}
 	state := fileState{
 		stamp: now, stable: now.older(d.now().Add(-settled)), found: true,
-		sum: sha256.Sum256(data), marked: hasMark(bytes.NewReader(data), unit),
+		sum: sha256.Sum256(data), marked: hasMark(data, unit), sealed: sealed(data),
 	}
 	d.files[path] = state
 	return state, nil

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	v1 "deployer/api/v1"
 )
@@ -39,6 +40,9 @@ type files struct {
 	dropIns []string
 	// replaced: a regular file with our mark stands where the link should be.
 	replaced bool
+	// changedAt has the times of what somebody changed that programs run by: the text, the
+	// file in its place, the drop-ins.
+	changedAt []time.Time
 }
 
 // look reads the files of a unit and says whose it is.
@@ -79,6 +83,7 @@ func (d *disk) look(l *listing, unit string) (files, error) {
 	if f.text, err = d.file(d.text(unit), unit); err != nil {
 		return f, err
 	}
+	f.noteChange(f.text)
 	if _, slot, _ := parseUnit(unit); slot == v1.Standby {
 		if f.port, err = d.file(portFile(d.paths, unit), unit); err != nil {
 			return f, err
@@ -117,6 +122,7 @@ func (d *disk) classify(f *files, unit, target string, entry bool) error {
 		f.owner = foreign
 		if replaced.marked {
 			f.owner, f.replaced = ours, true
+			f.noteChange(replaced)
 		}
 	default:
 		f.owner = foreign
@@ -142,11 +148,9 @@ func (d *disk) search(f *files, l *listing, unit string) error {
 			}
 		}
 		if _, found := l.tree[dir].names[unit+".d"]; found && d.byHand(dir) {
-			confs, err := dropIns(filepath.Join(dir, unit+".d"))
-			if err != nil {
+			if err := f.addDropIns(filepath.Join(dir, unit+".d")); err != nil {
 				return err
 			}
-			f.dropIns = append(f.dropIns, confs...)
 		}
 	}
 	return nil
@@ -166,18 +170,36 @@ func (d *disk) shadow(f *files, path, target string, before bool) {
 	}
 }
 
-func dropIns(dir string) ([]string, error) {
+func (f *files) addDropIns(dir string) error {
 	list, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("listing drop-ins: %w", err)
+		return fmt.Errorf("listing drop-ins: %w", err)
 	}
-	var out []string
 	for _, e := range list {
-		if strings.HasSuffix(e.Name(), ".conf") {
-			out = append(out, filepath.Join(dir, e.Name()))
+		if !strings.HasSuffix(e.Name(), ".conf") {
+			continue
 		}
+		path := filepath.Join(dir, e.Name())
+		at, err := stampOf(path)
+		if err != nil {
+			return err
+		}
+		f.dropIns, f.changedAt = append(f.dropIns, path), append(f.changedAt, at.changed())
 	}
-	return out, nil
+	return nil
+}
+
+// noteChange notes a text that none of us wrote.
+func (f *files) noteChange(text fileState) {
+	if text.found && !text.sealed {
+		f.changedAt = append(f.changedAt, text.stamp.changed())
+	}
+}
+
+// changedBefore reports whether what started at that time may have started with a change
+// of somebody.
+func (f files) changedBefore(started time.Time) bool {
+	return slices.ContainsFunc(f.changedAt, started.After)
 }
 
 // differs says for people how the files are not what the unit renders to.
@@ -186,8 +208,10 @@ func (f files) differs(u Unit, slot v1.Slot) []string {
 	switch {
 	case !f.text.found:
 		out = append(out, "unit file missing")
+	case f.text.sum != u.sum && f.text.sealed:
+		out = append(out, "unit file outdated")
 	case f.text.sum != u.sum:
-		out = append(out, "unit file edited or outdated")
+		out = append(out, "unit file edited")
 	}
 	if u.PortFile != "" && (!f.port.found || f.port.sum != u.portSum) {
 		out = append(out, "port file")

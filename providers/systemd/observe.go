@@ -43,6 +43,7 @@ func (m *Manager) observe(ctx context.Context, spec providers.UnitSpec) (provide
 				return providers.UnitFacts{}, err
 			}
 			fill(&facts, d)
+			facts.Altered = facts.MainPID != 0 && f.changedBefore(facts.Started)
 		}
 	}
 	facts.Differs = m.difference(u, spec, f, d)

@@ -98,7 +98,6 @@ type renderer struct {
 }
 
 func (r *renderer) render() error {
-	fmt.Fprintf(&r.text, "%s\n", mark(r.spec.Service, r.spec.Slot))
 	for _, section := range []struct {
 		name  string
 		lines func() ([]directive, error)
@@ -120,7 +119,7 @@ func (r *renderer) render() error {
 		// For people and for systemctl; we write the link ourselves.
 		r.text.WriteString("\n[Install]\nWantedBy=multi-user.target\n")
 	}
-	r.unit.Text = r.text.String()
+	r.unit.Text = mark(r.spec.Service, r.spec.Slot) + "\n" + seal(r.text.String()) + "\n" + r.text.String()
 	r.unit.sum = sha256.Sum256([]byte(r.unit.Text))
 	r.unit.portSum = sha256.Sum256([]byte(r.unit.PortFile))
 	return nil
