@@ -67,7 +67,8 @@ type pace struct {
 }
 
 // event hears of a change.
-func (p *pace) event(now time.Time) time.Duration {
+func (p *pace) event(now time.Time, generation int64) time.Duration {
+	p.renew(generation)
 	p.cool(now)
 	if p.running {
 		p.heard = true
@@ -104,6 +105,12 @@ func (p *pace) begin(now time.Time, generation int64) {
 	if p.byEvent {
 		p.due = time.Time{}
 	}
+	p.renew(generation)
+}
+
+// renew begins anew with another generation: who edits the manifest is not the one whom we
+// fight. What was asked for may have been put off, so it is asked for again.
+func (p *pace) renew(generation int64) {
 	if generation != p.generation {
 		p.generation, p.heat, p.next, p.due = generation, 0, time.Time{}, time.Time{}
 	}

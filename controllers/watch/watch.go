@@ -74,9 +74,10 @@ func (p *Pacer) Changed(name string) {
 	if !p.o.Known(name) {
 		return
 	}
+	generation := p.o.Generation(name)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.ask(name, p.of(name).event(p.o.Now()))
+	p.ask(name, p.of(name).event(p.o.Now(), generation))
 }
 
 // Around notes each pass of r: what it did tells what the events meant that it was for,

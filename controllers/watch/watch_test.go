@@ -122,6 +122,23 @@ var _ = Describe("two managers of one thing", func() {
 		b.stop()
 	}))
 
+	It("are told apart also where the new manifest asks for no pass: the next event is answered at once", bubble(func(b *bench) {
+		b.start(nothing)
+		for range 10 * 60 {
+			b.changed("web")
+			time.Sleep(200 * time.Millisecond)
+		}
+		b.at()
+		b.changed("web")
+		time.Sleep(time.Second)
+		Expect(b.at()).To(BeEmpty(), "it is in a gap")
+		b.generation.Add(1)
+		start := time.Since(b.begin)
+		b.changed("web")
+		time.Sleep(time.Second)
+		Expect(b.at()).To(Equal([]time.Duration{start + delay}))
+	}))
+
 	It("who are slow are answered at once", bubble(func(b *bench) {
 		fight(b, time.Minute)
 		time.Sleep(10 * time.Minute)
