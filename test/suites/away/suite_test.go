@@ -12,7 +12,7 @@ import (
 )
 
 func TestAway(t *testing.T) {
-	env.Require(t)
+	env.RequireBuilt(t)
 	RegisterFailHandler(Fail)
 	RunSpecs(t, "away")
 }

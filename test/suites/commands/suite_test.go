@@ -13,7 +13,7 @@ import (
 )
 
 func TestCommands(t *testing.T) {
-	env.Require(t)
+	env.RequireBuilt(t)
 	RegisterFailHandler(Fail)
 	RunSpecs(t, "commands")
 }

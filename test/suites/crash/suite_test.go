@@ -18,7 +18,7 @@ import (
 )
 
 func TestCrash(t *testing.T) {
-	env.Require(t)
+	env.RequireBuilt(t)
 	RegisterFailHandler(Fail)
 	RunSpecs(t, "crash")
 }

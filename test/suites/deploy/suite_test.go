@@ -13,7 +13,7 @@ import (
 )
 
 func TestDeploy(t *testing.T) {
-	env.Require(t)
+	env.RequireBuilt(t)
 	RegisterFailHandler(Fail)
 	RunSpecs(t, "deploy")
 }

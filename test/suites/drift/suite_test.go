@@ -20,7 +20,7 @@ import (
 )
 
 func TestDrift(t *testing.T) {
-	env.Require(t)
+	env.RequireBuilt(t)
 	RegisterFailHandler(Fail)
 	RunSpecs(t, "drift")
 }

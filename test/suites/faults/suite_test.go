@@ -15,7 +15,7 @@ import (
 )
 
 func TestFaults(t *testing.T) {
-	env.Require(t)
+	env.RequireBuilt(t)
 	RegisterFailHandler(Fail)
 	RunSpecs(t, "faults")
 }

@@ -14,7 +14,7 @@ import (
 )
 
 func TestHousekeeping(t *testing.T) {
-	env.Require(t)
+	env.RequireBuilt(t)
 	RegisterFailHandler(Fail)
 	RunSpecs(t, "housekeeping")
 }

@@ -12,7 +12,7 @@ import (
 )
 
 func TestInstall(t *testing.T) {
-	env.Require(t)
+	env.RequireBuilt(t)
 	RegisterFailHandler(Fail)
 	RunSpecs(t, "install")
 }

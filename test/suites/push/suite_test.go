@@ -23,7 +23,7 @@ import (
 )
 
 func TestPush(t *testing.T) {
-	env.Require(t)
+	env.RequireBuilt(t)
 	RegisterFailHandler(Fail)
 	RunSpecs(t, "push")
 }

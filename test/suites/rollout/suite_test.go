@@ -17,7 +17,7 @@ import (
 )
 
 func TestRollout(t *testing.T) {
-	env.Require(t)
+	env.RequireBuilt(t)
 	RegisterFailHandler(Fail)
 	RunSpecs(t, "rollout")
 }

@@ -12,7 +12,7 @@ import (
 )
 
 func TestSweep(t *testing.T) {
-	env.Require(t)
+	env.RequireBuilt(t)
 	RegisterFailHandler(Fail)
 	RunSpecs(t, "sweep")
 }
