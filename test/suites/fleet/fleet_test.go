@@ -38,6 +38,9 @@ var _ = Describe("A fleet of two, with a canary", Ordered, func() {
 	})
 
 	It("tells live from settled", func(ctx SpecContext) {
+		// A host reports at most once a second: what is shorter than that may stay unseen.
+		s.OK(ctx, s.Laptop, "deploy-manifest", "set", "web", "deploy.soak=3s")
+		DeferCleanup(func(ctx SpecContext) { s.OK(ctx, s.Laptop, "deploy-manifest", "set", "web", "deploy.soak=500ms") })
 		out := s.OK(ctx, s.Laptop, "deploy-push", "web", build(ctx, "two", nil), "--wait")
 		Expect(out).To(MatchRegexp(`(?s)web on biz: live.*web on biz: settled`))
 		v, _ := view(ctx)
