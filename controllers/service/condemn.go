@@ -28,7 +28,7 @@ const portTaken = "PortTaken"
 // condemnation is why the wanted instance, which has not soaked, is bad, and the slot in
 // which that was seen; nil when it is not.
 func (s *Scope) condemnation() (*providers.Fault, v1.Slot) {
-	if s.Target == nil || !s.Target.Wanted || s.verdict(s.instance()) != "" {
+	if s.Target == nil || !s.Target.Wanted || !s.staged() || s.verdict(s.instance()) != "" {
 		return nil, ""
 	}
 	for _, slot := range slots() {
@@ -40,6 +40,14 @@ func (s *Scope) condemnation() (*providers.Fault, v1.Slot) {
 		}
 	}
 	return nil, ""
+}
+
+// staged reports whether the wanted instance has a whole release directory. Until it has,
+// nobody knows whether it was judged before: a good one whose directory was damaged is put
+// right first, and is as good as ever then.
+func (s *Scope) staged() bool {
+	_, ok := s.Facts.Releases.Staged[s.instance()]
+	return ok
 }
 
 func (s *Scope) failing(slot v1.Slot) *providers.Fault {

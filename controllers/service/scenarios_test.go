@@ -36,6 +36,15 @@ func restartEdited(g *rig) {
 	g.Clock.Advance(2 * second)
 }
 
+// damageRestarted is a hand in the release directory of a process that systemd has started
+// again before.
+func damageRestarted(g *rig) {
+	g.Kill("web", v1.Primary)
+	g.Clock.Advance(2 * second)
+	g.settle("web")
+	g.DamageRelease("web", v1.Primary)
+}
+
 // scenarios of all plans.
 func scenarios() []scenario { return append(replaceScenarios(), overlapScenarios()...) }
 
@@ -77,6 +86,7 @@ func replaceScenarios() []scenario {
 		{"new secrets", secrets, func(g *rig) { g.SecretsFiles[secretsPath] = secretsFile("TOKEN=two\n") }, true},
 		{"a unit edited by hand", settled("v1"), func(g *rig) { g.Unit("web", v1.Primary).Edited = true }, true},
 		{"a process with somebody's settings", settled("v1"), restartEdited, true},
+		{"a damaged release directory", settled("v1"), damageRestarted, true},
 		{"a stopped unit", settled("v1"), func(g *rig) { g.StopByHand("web", v1.Primary) }, false},
 		{"a collected closure", settled("v1"), func(g *rig) {
 			clear(g.Nix.RootLinks)
@@ -128,6 +138,7 @@ func overlapScenarios() []scenario {
 		{"the fifth overlapping release", settled("v1", "v2", "v3", "v4"), web("v5"), true},
 		{"an overlapping rollback", settled("v1", "v2"), web("v1"), true},
 		{"an overlapping process with somebody's settings", settled("v1"), restartEdited, true},
+		{"a damaged release directory of one that overlaps", settled("v1"), damageRestarted, true},
 		{"a bad release", settled("v1"), bad(exits, ""), true},
 		{"a silent release", settled("v1"), bad(silent, ""), true},
 		{"a release that is bad while it soaks", settled("v1"), bad(fake.Program{ExitsAfter: 4 * second, Status: 1}, ""), true},

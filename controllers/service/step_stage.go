@@ -14,10 +14,7 @@ type stepStage struct{}
 func (stepStage) Name() string      { return "stage" }
 func (stepStage) Condition() string { return "Staged" }
 
-func (stepStage) Done(s *Scope) bool {
-	_, ok := s.Facts.Releases.Staged[s.instance()]
-	return ok
-}
+func (stepStage) Done(s *Scope) bool { return s.staged() }
 
 func (stepStage) Why(s *Scope) string {
 	return "there is no release directory " + s.instance()

@@ -62,6 +62,16 @@ func (w *World) RemoveUnitByHand(service string, slot v1.Slot) {
 	}
 }
 
+// DamageRelease is a hand in what the slot's pointer leads to.
+func (w *World) DamageRelease(service string, slot v1.Slot) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	f := w.files(service)
+	if name, staged := f.pointed(slot); staged != nil {
+		f.damaged[name] = true
+	}
+}
+
 // SetUpstream is a hand in the upstream file; empty deletes it.
 func (w *World) SetUpstream(service, content string) {
 	w.mu.Lock()

@@ -12,6 +12,9 @@ import (
 type serviceFiles struct {
 	staged   map[string]providers.StagedRelease
 	pointers map[v1.Slot]string
+	// damaged directories have a file that is not as it was staged: they count as not there
+	// until they are staged again, and keep their verdict.
+	damaged map[string]bool
 	// upstream is the file as it is; empty is no file.
 	upstream string
 	secrets  map[string]providers.SecretBytes
@@ -24,11 +27,18 @@ func (w *World) files(service string) *serviceFiles {
 		f = &serviceFiles{
 			staged:   map[string]providers.StagedRelease{},
 			pointers: map[v1.Slot]string{},
+			damaged:  map[string]bool{},
 			secrets:  map[string]providers.SecretBytes{},
 		}
 		w.releases[service] = f
 	}
 	return f
+}
+
+// whole is a release directory as observers see it.
+func (f *serviceFiles) whole(instance string) (providers.StagedRelease, bool) {
+	r, ok := f.staged[instance]
+	return r, ok && !f.damaged[instance]
 }
 
 // pointed is what the slot's pointer names, nil when nothing is there.

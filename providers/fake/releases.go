@@ -26,6 +26,7 @@ func (r releases) Observe(ctx context.Context, service string) (facts providers.
 		facts = providers.ReleaseFacts{
 			Staged: maps.Clone(f.staged), Pointers: maps.Clone(f.pointers), Upstream: exactAddress(f.upstream),
 		}
+		maps.DeleteFunc(facts.Staged, func(instance string, _ providers.StagedRelease) bool { return f.damaged[instance] })
 		return nil
 	})
 	return facts, err
@@ -53,6 +54,7 @@ func (r releases) Stage(ctx context.Context, q providers.StageRequest) error {
 			Instance: q.Instance, Release: q.Release, Commit: q.Commit,
 			StandbyPort: q.StandbyPort, StagedAt: r.w.Clock.wall, Verdict: old.Verdict,
 		}
+		delete(f.damaged, name)
 		f.secrets[name] = slices.Clone(q.Secrets.Content)
 		return nil
 	})
@@ -61,7 +63,7 @@ func (r releases) Stage(ctx context.Context, q providers.StageRequest) error {
 func (r releases) Reserve(ctx context.Context, service, instance string, port int) error {
 	return r.w.run(ctx, act("releases.Reserve", service, instance, strconv.Itoa(port)), func() error {
 		f := r.w.files(service)
-		staged, ok := f.staged[instance]
+		staged, ok := f.whole(instance)
 		if !ok {
 			return fmt.Errorf("reserving port %d for %s of %s: %w", port, instance, service, providers.ErrNotFound)
 		}
@@ -78,7 +80,7 @@ func (r releases) Point(ctx context.Context, service string, slot v1.Slot, insta
 			delete(f.pointers, slot)
 			return nil
 		}
-		if _, ok := f.staged[instance]; !ok {
+		if _, ok := f.whole(instance); !ok {
 			return fmt.Errorf("pointing %s of %s to %s: %w", slot, service, instance, providers.ErrNotFound)
 		}
 		f.pointers[slot] = instance
@@ -99,7 +101,7 @@ func (r releases) Shift(ctx context.Context, service string, port int) error {
 func (r releases) Judge(ctx context.Context, service string, v v1.Verdict) error {
 	return r.w.run(ctx, act("releases.Judge", service, v.Instance, string(v.Result)), func() error {
 		f := r.w.files(service)
-		staged, ok := f.staged[v.Instance]
+		staged, ok := f.whole(v.Instance)
 		if !ok {
 			return fmt.Errorf("judging %s of %s: %w", v.Instance, service, providers.ErrNotFound)
 		}
@@ -113,7 +115,7 @@ func (r releases) Judge(ctx context.Context, service string, v v1.Verdict) error
 func (r releases) Pardon(ctx context.Context, service, instance string) error {
 	return r.w.run(ctx, act("releases.Pardon", service, instance), func() error {
 		f := r.w.files(service)
-		if staged, ok := f.staged[instance]; ok && staged.Verdict != nil && staged.Verdict.Result == v1.VerdictBad {
+		if staged, ok := f.whole(instance); ok && staged.Verdict != nil && staged.Verdict.Result == v1.VerdictBad {
 			staged.Verdict = nil
 			f.staged[instance] = staged
 		}
@@ -130,6 +132,7 @@ func (r releases) Discard(ctx context.Context, service, instance string) error {
 			}
 		}
 		delete(f.staged, instance)
+		delete(f.damaged, instance)
 		delete(f.secrets, instance)
 		r.w.watchDiscard(service, instance)
 		return nil
