@@ -102,6 +102,8 @@ func (s *Scope) ended(slot v1.Slot) bool {
 		// What is always started again and is not was stopped by somebody.
 		byHand := u.Result == "success" && s.Target.Release.Systemd.Restart == v1.DefaultRestart
 		return mind.started(instance) && u.Result != "" && !byHand
+	case "deactivating":
+		return mind.started(instance) && (u.Restarts > mind.restarts || u.Result != "" && u.Result != "success")
 	}
 	return strings.HasPrefix(u.Sub, "auto-restart")
 }

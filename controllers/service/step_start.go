@@ -4,11 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	v1 "deployer/api/v1"
 	"deployer/providers"
 	"deployer/reconcile"
 )
+
+// leavingRecheck is how soon a unit on its way down is looked at again, should no event
+// tell that it is there.
+const leavingRecheck = 200 * time.Millisecond
 
 // stepStart starts a slot, or restarts it when it runs something else. In the primary of
 // a service that does not overlap, Caddy holds the requests in the meantime.
@@ -43,12 +48,17 @@ func (t stepStart) Why(s *Scope) string {
 // Run notes a start only when it was one: what systemd could not be asked to do does not
 // count against the deadline.
 //
+// What we started and is on its way down gets there first: a start in its way would hide how
+// it ended, and a release that dies again and again would never be judged.
+//
 // What we started, what ended without becoming well (or, not being soaked yet, ended at
 // all), and what systemd does not start again by itself, is started once more; the error
 // makes the next time come later and later.
 func (t stepStart) Run(ctx context.Context, s *Scope) (reconcile.Result, error) {
 	instance, u, mind := s.instance(), s.unit(t.slot), s.mind(t.slot)
 	switch {
+	case u.Active == "deactivating" && mind.started(instance):
+		return reconcile.Result{RequeueAfter: leavingRecheck}, nil
 	case u.Running() && u.Instance == "" && mind.started(instance):
 		return reconcile.Result{}, unknownFault(s, t.slot)
 	case t.slot == v1.Primary && !u.Running() && s.Facts.Holder != "":

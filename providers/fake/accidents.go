@@ -27,7 +27,7 @@ func (w *World) Kill(service string, slot v1.Slot) {
 		return
 	}
 	w.end(u, "signal", 0, "KILL")
-	w.restartLater(u)
+	w.leave(u, true)
 }
 
 // Turn makes running processes of a store path behave like that from now on, as a program
@@ -88,7 +88,7 @@ func (w *World) Reboot() {
 		if u.Foreign {
 			continue
 		}
-		u.process, u.restarting, u.failed, u.turnsAt, u.restarts = nil, false, false, 0, 0
+		u.process, u.leaving, u.restarting, u.failed, u.turnsAt, u.restarts = nil, false, false, false, 0, 0
 	}
 	for service, f := range w.releases {
 		if _, staged := f.pointed(v1.Primary); staged != nil && f.upstream != "" && staged.Release.InternalPort != 0 {

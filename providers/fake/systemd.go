@@ -13,7 +13,7 @@ func (w *World) start(u *Unit) error {
 	if u.process != nil {
 		w.end(u, "success", 0, "")
 	}
-	u.restarting, u.failed, u.restarts, u.turnsAt = false, false, 0, 0
+	u.leaving, u.restarting, u.failed, u.restarts, u.turnsAt = false, false, false, 0, 0
 	if err := w.spawn(u); err != nil {
 		return err
 	}
@@ -57,7 +57,7 @@ func (w *World) spawn(u *Unit) error {
 		p.portTaken = true
 		u.note(w.Clock.wall, fmt.Sprintf("listen tcp 127.0.0.1:%d: bind: address already in use", p.port))
 	}
-	u.process, u.restarting, u.failed, u.turnsAt = p, false, false, 0
+	u.process, u.leaving, u.restarting, u.failed, u.turnsAt = p, false, false, false, 0
 	u.result, u.status, u.signal = "success", 0, ""
 	if d := p.life(); d > 0 {
 		u.turnsAt = p.started + d
@@ -102,11 +102,25 @@ func (w *World) exit(u *Unit) {
 	u.note(w.Clock.wall, fmt.Sprintf("%s: Main process exited, status=%d%s", v1.UnitName(u.service, u.slot), status, p.program.Signal))
 	w.end(u, result, status, p.program.Signal)
 	again := p.release.Systemd.Restart
-	if again == "no" || again == "on-failure" && result == "success" {
-		u.failed = result != "success"
+	w.leave(u, again != "no" && (again != "on-failure" || result != "success"))
+}
+
+// LeavingTakes is how long a unit needs for its ExecStopPost, about.
+const LeavingTakes = 50 * time.Millisecond
+
+// leave is what comes between the end of a process and what systemd makes of it. Who
+// starts the unit meanwhile gets it, and nobody ever sees how it ended.
+func (w *World) leave(u *Unit, again bool) {
+	u.leaving, u.again, u.turnsAt = true, again, w.Clock.mono+LeavingTakes
+}
+
+func (w *World) left(u *Unit) {
+	u.leaving, u.turnsAt = false, 0
+	if u.again {
+		w.restartLater(u)
 		return
 	}
-	w.restartLater(u)
+	u.failed = u.result != "success"
 }
 
 func (w *World) restartLater(u *Unit) {
@@ -122,7 +136,7 @@ func (w *World) stop(u *Unit) {
 	if u.process != nil {
 		w.end(u, "success", 0, "")
 	}
-	u.restarting, u.failed, u.turnsAt = false, false, 0
+	u.leaving, u.restarting, u.failed, u.turnsAt = false, false, false, 0
 }
 
 // nextToTurn is the unit whose process exits or starts again first, not later than end.
@@ -139,10 +153,14 @@ func (w *World) nextToTurn(end time.Duration) *Unit {
 	return next
 }
 
-// turn is that exit or that start.
+// turn is that exit, what follows from it, or that start.
 func (w *World) turn(u *Unit) {
-	if u.process != nil {
+	switch {
+	case u.process != nil:
 		w.exit(u)
+		return
+	case u.leaving:
+		w.left(u)
 		return
 	}
 	u.restarts++

@@ -31,14 +31,16 @@ type Unit struct {
 	spec    providers.UnitSpec
 	process *process
 	// turnsAt is when the process exits or, while restarting, starts again; 0 is never.
-	turnsAt    time.Duration
-	restarting bool
-	restarts   int
-	failed     bool
-	result     string
-	status     int
-	signal     string
-	journal    []journalLine
+	turnsAt time.Duration
+	// leaving: the process has ended, and its ExecStopPost runs; again: it starts anew then.
+	leaving, again bool
+	restarting     bool
+	restarts       int
+	failed         bool
+	result         string
+	status         int
+	signal         string
+	journal        []journalLine
 	// exit is the last one, which outlives the next start.
 	exit *providers.Exit
 }
@@ -120,6 +122,8 @@ func (w *World) facts(u *Unit) providers.UnitFacts {
 			f.Since = p.since.Add(p.program.StartsAfter)
 		}
 		f.Instance, f.ControlGroup = p.instance, p.group
+	case u.leaving:
+		f.Active, f.Sub = "deactivating", "stop-post"
 	case u.restarting:
 		f.Active, f.Sub = "activating", "auto-restart"
 	case u.failed:

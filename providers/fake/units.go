@@ -103,7 +103,7 @@ func (s units) Remove(ctx context.Context, service string, slot v1.Slot) error {
 			return nil
 		case u.Foreign:
 			return nameTaken(u)
-		case u.process != nil || u.restarting:
+		case u.process != nil || u.leaving || u.restarting:
 			return fmt.Errorf("removing %s: it runs; stop it first: %w", v1.UnitName(service, slot), providers.ErrConflict)
 		}
 		delete(s.w.units, providers.UnitName{Service: service, Slot: slot})
