@@ -67,7 +67,7 @@ var _ = Describe("a world", func() {
 
 		w.Kill("web", v1.Primary)
 		Expect(facts(w, v1.Primary).Sub).To(Equal("stop-post"))
-		w.Clock.Advance(LeavingTakes)
+		w.Clock.Advance(fake.LeavingTakes)
 		Expect(facts(w, v1.Primary).Sub).To(Equal("auto-restart"))
 		w.Clock.Advance(10 * time.Millisecond)
 		Expect(facts(w, v1.Primary)).To(And(HaveField("Instance", instance(2).String()), HaveField("Restarts", 1)))
@@ -82,7 +82,7 @@ var _ = Describe("a world", func() {
 		Expect(probe(w, v1.Primary, 8080)).To(And(HaveField("Reason", "WrongStatus"), HaveField("Answer", "500 Internal Server Error")))
 		w.Clock.Advance(3 * time.Second)
 		Expect(facts(w, v1.Primary)).To(And(HaveField("Active", "deactivating"), HaveField("ExitStatus", 3), HaveField("Result", "exit-code")))
-		w.Clock.Advance(LeavingTakes)
+		w.Clock.Advance(fake.LeavingTakes)
 		Expect(facts(w, v1.Primary)).To(And(HaveField("Active", "activating"), HaveField("ExitStatus", 3), HaveField("Result", "exit-code")))
 		w.Clock.Advance(time.Minute)
 		Expect(facts(w, v1.Primary).Restarts).To(BeNumerically("~", 12, 1))
