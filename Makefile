@@ -24,7 +24,7 @@ demo: setup build ## the main job, from an edit of the manifest to a page served
 test: setup build verify ## everything that CI runs: verify, and all tests, those on test hosts too (needs root)
 	@hack/test all
 
-test-long: setup build ## the suites that take minutes each: releases under load, kills, drift, interrupted pushes
+test-long: setup build ## the suites with long runs: 50 releases under load, 200 kills, 50 interrupted pushes
 	@hack/test long
 
 unit: ## the tests that need neither root nor a test host

@@ -30,7 +30,7 @@ var _ = Describe("kill -9 of the daemon", func() {
 		l := s.StartLoad(ctx,
 			stage.Asked(service.Name, load.Mix{load.Get: 7, load.Post: 7, load.Slow: 2, load.HTTP2: 4}),
 			stage.Asked(bystander.Name, load.Mix{load.Get: 4, load.Post: 4, load.HTTP2: 2, load.WebSocket: 1, load.Download: 1}))
-		total, again := number("DEPLOYER_LOAD_KILLS", 25), 0
+		total, again := stage.Length("DEPLOYER_LOAD_KILLS", 25), 0
 		for i := range total {
 			next := stage.Changed(service, stage.Change{
 				Release: fmt.Sprintf("release-%d", i), StorePath: paths[i%2], Settings: map[string]string{"graceful": []string{"yes", "no"}[i/2%2]},
@@ -70,7 +70,7 @@ var _ = Describe("kill -9 of the daemon", func() {
 		s.StartService(ctx, good)
 		s.WaitAnswer(ctx, service.Name, "good")
 		l := s.StartLoad(ctx, stage.Asked(service.Name, load.Mix{load.Get: 4, load.Post: 4, load.HTTP2: 2}))
-		for i := range max(4, number("DEPLOYER_LOAD_KILLS", 25)/5) {
+		for i := range max(4, stage.Length("DEPLOYER_LOAD_KILLS", 25)/5) {
 			settings := []map[string]string{{"mode": "exit"}, {"health-status": "500"}, {"mode": "hang"}, {"unhealthy-after": "800ms"}}[i%4]
 			bad := stage.Changed(service, stage.Change{Release: fmt.Sprintf("bad-%d", i), Settings: settings})
 			bad.Deploy.Soak = v1.Duration(3 * time.Second)

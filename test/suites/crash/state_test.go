@@ -60,7 +60,7 @@ var _ = Describe("state.json", func() {
 		pid := s.StartService(ctx, good).Slots[v1.Primary].MainPID
 		s.WaitAnswer(ctx, service.Name, "one")
 		watch := s.StartWatch(ctx, service.Name, "one")
-		for range number("DEPLOYER_LOAD_MUTATIONS", 25) {
+		for range stage.Length("DEPLOYER_LOAD_MUTATIONS", 25) {
 			s.OK(ctx, s.Biz, "systemctl", "stop", daemon)
 			state, err := s.Biz.Read(ctx, file)
 			Expect(err).NotTo(HaveOccurred())

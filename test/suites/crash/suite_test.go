@@ -5,7 +5,6 @@ package crash_test
 
 import (
 	"math/rand/v2"
-	"os"
 	"strconv"
 	"testing"
 	"time"
@@ -34,22 +33,10 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 
 var _ = JustAfterEach(func(ctx SpecContext) { s.ExplainFailures(ctx) })
 
-// number reads how long a run is to be.
-func number(variable string, otherwise int) int {
-	GinkgoHelper()
-	text := os.Getenv(variable)
-	if text == "" {
-		return otherwise
-	}
-	n, err := strconv.Atoi(text)
-	Expect(err).NotTo(HaveOccurred(), variable)
-	return n
-}
-
 // chances are of a seed that is printed, and can be given.
 func chances() *rand.Rand {
 	GinkgoHelper()
-	seed := number("DEPLOYER_LOAD_SEED", int(time.Now().UnixNano()%1e9))
+	seed := stage.Length("DEPLOYER_LOAD_SEED", int(time.Now().UnixNano()%1e9))
 	AddReportEntry("seed", "DEPLOYER_LOAD_SEED="+strconv.Itoa(seed), ReportEntryVisibilityAlways)
 	return rand.New(rand.NewPCG(uint64(seed), 0))
 }

@@ -5,8 +5,6 @@ package push_test
 import (
 	"context"
 	"encoding/json"
-	"os"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -43,19 +41,10 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 
 var _ = JustAfterEach(func(ctx SpecContext) { s.ExplainFailures(ctx) })
 
-// roundsVariable says how many rounds the long specs make: a few by default, 50 to believe
-// them.
-const roundsVariable = "DEPLOYER_PUSH_ROUNDS"
-
+// rounds says how many the long specs make: a few by default, 50 to believe them.
 func rounds() int {
 	GinkgoHelper()
-	text := os.Getenv(roundsVariable)
-	if text == "" {
-		return 6
-	}
-	n, err := strconv.Atoi(text)
-	Expect(err).NotTo(HaveOccurred(), roundsVariable)
-	return n
+	return stage.Length("DEPLOYER_PUSH_ROUNDS", 6)
 }
 
 // cacheURL is the bucket as a stock Nix reads it: plain HTTP, with nothing of ours between.

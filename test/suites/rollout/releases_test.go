@@ -3,8 +3,6 @@ package rollout_test
 import (
 	"context"
 	"fmt"
-	"os"
-	"strconv"
 	"strings"
 	"time"
 
@@ -15,18 +13,6 @@ import (
 	"deployer/test/load"
 	"deployer/test/suites/stage"
 )
-
-// number reads how long a run is to be.
-func number(variable string, otherwise int) int {
-	GinkgoHelper()
-	text := os.Getenv(variable)
-	if text == "" {
-		return otherwise
-	}
-	n, err := strconv.Atoi(text)
-	Expect(err).NotTo(HaveOccurred(), variable)
-	return n
-}
 
 // 32 connections: A's are short, for a long one is allowed to keep a slot of A busy; B has one
 // of each long kind, which nothing that happens to A may touch.
@@ -56,8 +42,8 @@ var _ = Describe("Under load", Ordered, func() {
 		s.WaitAnswer(ctx, b, "beta")
 	})
 
-	It("fifty releases, thirteen of them bad in as many ways, lose no request of anybody", func(ctx SpecContext) {
-		total := number("DEPLOYER_LOAD_RELEASES", 50)
+	It("releases, every third of them bad, in up to thirteen ways, lose no request of anybody", func(ctx SpecContext) {
+		total := stage.Length("DEPLOYER_LOAD_RELEASES", 15)
 		writes, config := s.CaddyWrites(ctx), s.CaddyConfig(ctx)
 		Expect(writes).To(BeNumerically(">", 0), "the routes themselves were written, and counted")
 		l := s.StartLoad(ctx, targets(a, b)...)
