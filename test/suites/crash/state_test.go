@@ -70,11 +70,13 @@ var _ = Describe("state.json", func() {
 			s.OK(ctx, s.Biz, "systemctl", "start", daemon)
 			st := s.WaitGood(ctx, good)
 			Expect(st.Slots[v1.Primary].MainPID).To(Equal(pid), what)
-			now, err := s.Biz.Read(ctx, file)
-			Expect(err).NotTo(HaveOccurred())
-			var host v1.HostState
-			Expect(json.Unmarshal(now, &host)).To(Succeed(), what)
-			Expect(host.UpdatedAt).To(BeTemporally("~", time.Now(), time.Minute), what)
+			Eventually(ctx, func(g Gomega) { // it is written soon, and not before anybody is told
+				now, err := s.Biz.Read(ctx, file)
+				g.Expect(err).NotTo(HaveOccurred())
+				var host v1.HostState
+				g.Expect(json.Unmarshal(now, &host)).To(Succeed(), what)
+				g.Expect(host.UpdatedAt).To(BeTemporally("~", time.Now(), time.Minute), what)
+			}).WithTimeout(stage.Patience).Should(Succeed())
 		}
 		watch.End()
 	})

@@ -84,9 +84,11 @@ var _ = Describe("A reboot with the store down and the daemon disabled", Ordered
 			s.WaitAtRest(ctx, old)
 			next := stage.Changed(service, stage.Change{Release: "new", StorePath: s.Release(ctx, "two")})
 			m.change(&next)
+			letGo := func() {}
 			if m.what == "while the primary drains" {
 				held := s.StartLoad(ctx, stage.Asked(name, load.Mix{load.WebSocket: 1}))
-				DeferCleanup(held.Stop)
+				letGo = held.Stop
+				DeferCleanup(letGo)
 			}
 			s.Apply(ctx, next)
 			s.Await(ctx, name, m.what, m.reached)
@@ -96,6 +98,7 @@ var _ = Describe("A reboot with the store down and the daemon disabled", Ordered
 					WithTimeout(stage.Patience).Should(BeElementOf(m.answers))
 			})
 			Expect(s.Run(ctx, s.Biz, "systemctl", "is-active", daemon).Out).To(Equal("inactive\n"))
+			letGo() // it has come back meanwhile, and the primary would wait for it again
 			on(ctx)
 			s.WaitAtRest(ctx, next)
 			s.WaitAnswer(ctx, name, "new")
