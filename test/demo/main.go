@@ -1,5 +1,6 @@
-// Demo shows the main job on a real host: a person edits a manifest in S3, and a machine
-// with systemd, Nix and Caddy converges to it by itself. `make demo` runs it.
+// Demo tells the main job as it happens, on real hosts: a person pushes releases from a
+// laptop, and two machines with systemd, Nix and Caddy make of them what they are. Every
+// scene checks itself, and one that is not as it says ends the demo. `make demo` runs it.
 package main
 
 import (
@@ -22,39 +23,43 @@ func main() {
 	}
 }
 
-func run(ctx context.Context) (err error) {
+func run(ctx context.Context) error {
 	if err := env.Ready(); err != nil {
 		return fmt.Errorf("a test host cannot run here: %w", err)
 	}
-	d := &demo{out: os.Stdout, began: time.Now(), paths: map[string]string{}}
+	d := &demo{out: os.Stdout, began: time.Now()}
 	defer d.takeDown()
-	for i, p := range d.parts() {
-		fmt.Fprintf(d.out, "\n== %d. %s\n", i+1, p.title)
+	for i, s := range d.story() {
+		fmt.Fprintf(d.out, "\n== %d. %s\n", i+1, s.title)
 		began := time.Now()
-		if err := p.do(ctx); err != nil {
+		if err := s.play(ctx); err != nil {
 			d.explain(ctx)
-			return fmt.Errorf("%s: %w", p.title, err)
+			return fmt.Errorf("%s: %w", s.title, err)
 		}
-		d.times = append(d.times, taken{p.title, time.Since(began)})
+		d.times = append(d.times, taken{s.title, time.Since(began)})
 	}
 	return nil
 }
 
-// part is one thing that the demo shows.
-type part struct {
+// scene is one thing that the demo shows.
+type scene struct {
 	title string
-	do    func(context.Context) error
+	play  func(context.Context) error
 }
 
-// parts are the story, in its order.
-func (d *demo) parts() []part {
-	return []part{
-		{"boot a network with S3, a developer's laptop and the host biz", d.boot},
+// story is what happens, in its order.
+func (d *demo) story() []scene {
+	return []scene{
+		{"boot a network with S3, a laptop, and the hosts ava and biz", d.boot},
 		{"make the manifest, and add a service that has no release yet", d.addService},
-		{"push release one, a signed Nix closure, and wait until https answers with it", d.push("one")},
-		{"push release two", d.push("two")},
-		{"roll back to the manifest before", d.rollback},
-		{"stop the unit by hand, and see it healed at the next pass", d.stopByHand},
+		{"push release one: a signed Nix closure, on the canary biz first, then on ava", d.pushFirst},
+		{"push release two under traffic: old and new overlap, and no request is lost", d.pushSecond},
+		{"push a bad release three: taken back on biz, never started on ava", d.pushBad},
+		{"push the fix, release four", d.pushFix},
+		{"break things on biz by hand, and see them healed", d.breakByHand},
+		{"push release five while ava is off: it catches up when it is back", d.pushWhileOff},
+		{"look at the history, and take the release of this one service back", d.goBack},
+		{"try what a host's own credentials must not do", d.tryRights},
 		{"remove the service", d.remove},
 	}
 }
