@@ -28,8 +28,9 @@ func (a *app) doctorCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "doctor [STORE_PATH]",
 		Short: "Check this host, and say the remedy for each finding",
-		Long: `doctor checks the configuration, the store, the keys, Nix, systemd, Caddy, the secrets
-files, the clock and the disk. With a store path it says which paths of that closure the
+		Long: `doctor checks the configuration, the store, whether this host may write its report there,
+who is notified (no message is sent), the keys, Nix, systemd, Caddy, the secrets files, the
+clock and the disk. With a store path it says which paths of that closure the
 cache has, and who signed them. It ends with 3 when anything is not in order.`,
 		Example: "  deployerctl doctor\n  deployerctl doctor /nix/store/…-web-1.2",
 		Args:    cobra.MaximumNArgs(1),
@@ -68,7 +69,7 @@ func (a *app) examine(ctx context.Context) []finding {
 	defer h.Close()
 	d := &doctor{Handle: h}
 	for _, check := range []func(context.Context) []finding{
-		d.store, d.keys, d.clock, d.nix, d.systemd, d.caddy, d.secrets, d.disk,
+		d.store, d.report, d.notify, d.keys, d.clock, d.nix, d.systemd, d.caddy, d.secrets, d.disk,
 	} {
 		findings = append(findings, check(ctx)...)
 	}
