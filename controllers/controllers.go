@@ -18,6 +18,7 @@ import (
 	"deployer/controllers/report"
 	"deployer/controllers/service"
 	"deployer/controllers/sweep"
+	"deployer/controllers/verify"
 	"deployer/controllers/watch"
 	"deployer/providers"
 	"deployer/reconcile"
@@ -44,6 +45,8 @@ type Options struct {
 	Pace     manifest.Pace
 	// Sweep says how patient the sweep is; the zero value is sweep.DefaultTimes.
 	Sweep sweep.Times
+	// Verify is the pace of the looks at the content of store paths; the zero value is none.
+	Verify verify.Times
 	// Watchers makes what tells of changes on the host as they happen, for the services that
 	// the Set knows. Without it they are found by the full pass.
 	Watchers func(*Set) []providers.Watcher
@@ -60,6 +63,7 @@ type Set struct {
 	Source   *manifest.Source
 	Services *service.Reconciler
 	Sweeper  *sweep.Sweeper
+	Verifier *verify.Verifier
 	Engine   *reconcile.Controller
 
 	options    Options
@@ -110,6 +114,11 @@ func New(o Options) *Set {
 		Host: o.Host, HostName: o.HostName, Desired: s.Source.Lookup, Certain: s.Source.Certain, Services: s.Services, Times: o.Sweep,
 	})
 
+	s.Verifier = verify.New(verify.Options{
+		Closures: o.Host.Closures, InForce: func() []string { return verify.InForce(s.Board.Snapshot()) },
+		Tell: s.Board.Verified, Record: s.recordOfHost, Times: o.Verify, Now: o.Now,
+	})
+
 	s.pacer = watch.New(watch.Options{Known: s.known, Generation: func(name string) int64 { return s.Source.Lookup(name).Generation }})
 
 	s.Engine = reconcile.New(s.pacer.Around(s.Sweeper), reconcile.Options{
@@ -153,6 +162,8 @@ func (s *Set) Run(ctx context.Context) error {
 			report.NewPublisher(report.PublisherOptions{Board: s.Board, Objects: s.options.Objects}).Run(reportCtx)
 		})
 	}
+
+	reporting.Go(func() { s.Verifier.Run(ctx) })
 
 	sources := []reconcile.Source{
 		s.Source, s.Sweeper,

@@ -186,10 +186,14 @@ func nothing(format string, args ...any) error {
 
 // record keeps an event of somebody's doing. One that cannot be written stops nothing.
 func (s *Set) record(ctx context.Context, service string, e v1.Event) {
-	e.APIVersion, e.Kind, e.Type = v1.APIVersion, v1.KindEvent, v1.EventNormal
-	e.Time, e.Host, e.Service = s.options.Now().UTC(), s.options.HostName, service
-	e.Generation = s.Source.Lookup(service).Generation
-	log := s.options.Logger.WithValues("service", service)
+	e.Type, e.Service, e.Generation = v1.EventNormal, service, s.Source.Lookup(service).Generation
+	s.recordOfHost(ctx, e)
+}
+
+// recordOfHost is for what concerns no one service, too.
+func (s *Set) recordOfHost(ctx context.Context, e v1.Event) {
+	e.APIVersion, e.Kind, e.Time, e.Host = v1.APIVersion, v1.KindEvent, s.options.Now().UTC(), s.options.HostName
+	log := s.options.Logger.WithValues("service", e.Service)
 	log.Info("event", "reason", e.Reason, "message", e.Message)
 	if err := s.options.Host.States.Record(ctx, e); err != nil {
 		log.Error(err, "recording an event")

@@ -45,16 +45,6 @@ type Object struct {
 	Body io.ReadCloser
 }
 
-// ClosureFacts are about one store path. Usable needs both.
-type ClosureFacts struct {
-	// Valid: the Nix database knows it.
-	Valid bool
-	// OnDisk: its files are there.
-	OnDisk bool
-	// NarHash as the database has it, sha256:….
-	NarHash string
-}
-
 // PublishRequest is what Publish uploads.
 type PublishRequest struct {
 	// StorePath must be valid in the local store.

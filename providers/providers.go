@@ -64,6 +64,13 @@ type Closures interface {
 	// Pull makes the whole closure valid and present, with required signatures. A damaged
 	// path is fetched again. Safe to run twice; resumes.
 	Pull(ctx context.Context, storePath string) error
+	// Verify reads all files of the closures of these paths, each path once, and tells which
+	// are not what was registered. What is not valid here is left out. An error is about
+	// what could not be read; what was seen until then is given all the same.
+	Verify(ctx context.Context, r VerifyRequest) (Verified, error)
+	// Repair fetches one valid path again, with required signatures, whatever is on disk. It
+	// touches nothing before the cache's copy has proved good: meanwhile the files are in use.
+	Repair(ctx context.Context, storePath string) error
 	// RootTarget is the store path that a root of ours points to; ErrNotFound when there
 	// is no such root. It costs one readlink.
 	RootTarget(ctx context.Context, name string) (string, error)

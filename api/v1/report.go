@@ -9,6 +9,10 @@ const ReportPrefix = "status/"
 // store.
 const Reported = "Reported"
 
+// StoreVerified is the type of the condition that tells whether the store paths in force have
+// the content that was registered.
+const StoreVerified = "StoreVerified"
+
 // ReportKey is where a host's report lies in the store.
 func ReportKey(host string) string { return ReportPrefix + host + ".json" }
 

@@ -21,6 +21,7 @@ import (
 	"deployer/controllers"
 	"deployer/controllers/manifest"
 	"deployer/controllers/sweep"
+	"deployer/controllers/verify"
 )
 
 type runOptions struct {
@@ -54,7 +55,7 @@ func run(ctx context.Context, o runOptions) error {
 	set := controllers.New(controllers.Options{
 		Host: h.Host, HostName: h.Name, Repository: h.Repository, Version: cli.Version,
 		Objects: h.Objects, Silent: !config.Report, Messengers: messengers,
-		Workers: config.Workers, FullPass: time.Duration(config.FullPass), Pace: pace(config), Sweep: patience(config),
+		Workers: config.Workers, FullPass: time.Duration(config.FullPass), Pace: pace(config), Sweep: patience(config), Verify: verification(config),
 		Watchers: h.Watchers, Metrics: m, OnStep: m.stepDone, Logger: log,
 	})
 	m.watch(set)
@@ -79,6 +80,12 @@ func pace(c hostconfig.Config) manifest.Pace {
 func patience(c hostconfig.Config) sweep.Times {
 	every := time.Duration(c.Sweep.Every)
 	return sweep.Times{After: min(sweep.DefaultTimes().After, every), Every: every, Grace: time.Duration(c.Sweep.Grace)}
+}
+
+func verification(c hostconfig.Config) verify.Times {
+	t := verify.DefaultTimes()
+	t.Every = time.Duration(c.Verify.Every)
+	return t
 }
 
 // serve runs the controllers, the control socket and the watchdog until ctx ends.

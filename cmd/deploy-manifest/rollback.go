@@ -3,11 +3,15 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	v1 "deployer/api/v1"
 	"deployer/cmd/internal/cli"
+	"deployer/controllers/fleet"
 	"deployer/controllers/manifest"
+	"deployer/providers"
 )
 
 func (a *app) rollbackCommand() *cobra.Command {
@@ -26,6 +30,8 @@ follow from the archive, and damaged bytes are kept as damaged-….json.
 With --service only the release of that service goes back, to the one that it had before
 the present one, or to that of VERSION: its store path and commit, and what else needs a
 new process, such as its environment. Its domain, its hosts and all other services stay.
+A release that a host judged bad, as its report in the store says, is no way back and is
+skipped, which is said; name its VERSION to go back to it all the same.
 
 Whether the cache still has the releases is looked at: "cache gc" deletes those of old
 versions. A rollback without VERSION is refused when somebody else wrote in the same moment what
@@ -58,13 +64,19 @@ func (a *app) rollback(c *cobra.Command, w write, o manifest.RollbackOptions) er
 	if c.Flags().Changed("service") && o.Service == "" {
 		return cli.Usagef("--service names no service")
 	}
-	r, err := a.repository(c)
+	objects, location, err := cli.OpenStore(c.Context(), a.store)
 	if err != nil {
 		return err
 	}
-	way, err := r.Rollback(c.Context(), o)
+	if o.Service != "" && o.To == "" {
+		o.Bad = judgements(c, objects)
+	}
+	way, err := a.repositoryOf(c, objects, location).Rollback(c.Context(), o)
 	if err != nil {
 		return usage(err)
+	}
+	for _, s := range way.Skipped {
+		fmt.Fprintf(c.OutOrStdout(), "skipped generation %d (%s): rolled back on %s\n", s.Version.Manifest.Generation, s.Revision, strings.Join(s.Hosts, ", "))
 	}
 	w.message = cmp.Or(w.message, way.Message)
 	w.replace, w.cached = o.Service == "", true
@@ -73,4 +85,24 @@ func (a *app) rollback(c *cobra.Command, w write, o manifest.RollbackOptions) er
 		fmt.Fprintf(c.OutOrStdout(), "to undo this rollback: deploy-manifest rollback %s\n", edited.Archive)
 	}
 	return err
+}
+
+// judgements reads what the hosts say of releases, those of hosts that the manifest names no
+// more among them. What cannot be read must not keep anybody from going back.
+func judgements(c *cobra.Command, objects providers.Objects) func(lineage string, r v1.Release) []string {
+	reader := fleet.NewReader(objects)
+	hosts, err := reader.Reporting(c.Context())
+	if err != nil {
+		c.PrintErrf("warning: releases that a host judged bad are not skipped: %v\n", err)
+		return nil
+	}
+	reports := reader.Read(c.Context(), hosts)
+	for _, r := range reports {
+		if r.Err != nil {
+			c.PrintErrf("warning: releases that %s judged bad are not skipped: %v\n", r.Host, r.Err)
+		}
+	}
+	return func(lineage string, r v1.Release) []string {
+		return fleet.BadOn(reports, lineage, r.Service, r.Revision())
+	}
 }

@@ -2,9 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"os"
-	"path/filepath"
-	"strings"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -24,27 +21,6 @@ var _ = Describe("status", func() {
 		p.must(ctx, "add-service", `{"name":"mailer","hosts":["biz"]}`)
 	})
 
-	// report is what a host wrote so long before the next command.
-	report := func(host string, before time.Duration, services ...v1.ServiceState) {
-		GinkgoHelper()
-		dir := filepath.Join(strings.TrimPrefix(p.store, "file://"), "status")
-		Expect(os.MkdirAll(dir, 0o755)).To(Succeed())
-		var object struct{ Manifest v1.Manifest }
-		data, err := os.ReadFile(filepath.Join(filepath.Dir(dir), "manifest.json"))
-		Expect(err).NotTo(HaveOccurred())
-		Expect(json.Unmarshal(data, &object)).To(Succeed())
-		for i := range services {
-			services[i].ObservedGeneration = object.Manifest.Generation
-		}
-		data, err = json.Marshal(v1.HostState{
-			Kind: v1.KindHostState, Host: host, Daemon: "1.4", Lineage: object.Manifest.Lineage,
-			ObservedGeneration: object.Manifest.Generation, Services: services,
-		})
-		Expect(err).NotTo(HaveOccurred())
-		file, at := filepath.Join(dir, host+".json"), p.clock.Add(time.Minute-before)
-		Expect(os.WriteFile(file, data, 0o600)).To(Succeed())
-		Expect(os.Chtimes(file, at, at)).To(Succeed())
-	}
 	web := func(state v1.State, sync v1.Sync, health v1.HealthState) v1.ServiceState {
 		s := v1.Service{Name: "web", Artifact: &v1.Artifact{StorePath: pathOne}}
 		t := v1.Target{Revision: s.Release().Revision(), Commit: "3f2a9c1d7b00aa11"}
@@ -61,12 +37,12 @@ var _ = Describe("status", func() {
 	It("as people see it", func(ctx SpecContext) {
 		p.transcript.Reset()
 		p.run(ctx, "status")
-		report("biz", 3*time.Second, web(v1.Settled, v1.Synced, v1.Healthy), waiting)
-		report("ava", 2*time.Second, web(v1.Settled, v1.Synced, v1.Healthy))
+		p.hears("biz", 3*time.Second, web(v1.Settled, v1.Synced, v1.Healthy), waiting)
+		p.hears("ava", 2*time.Second, web(v1.Settled, v1.Synced, v1.Healthy))
 		p.run(ctx, "status")
-		report("biz", 3*time.Second, back(), waiting)
-		report("ava", 12*time.Minute, web(v1.Settled, v1.Synced, v1.Healthy))
-		report("old", 48*time.Hour)
+		p.hears("biz", 3*time.Second, back(), waiting)
+		p.hears("ava", 12*time.Minute, web(v1.Settled, v1.Synced, v1.Healthy))
+		p.hears("old", 48*time.Hour)
 		p.run(ctx, "status")
 		p.run(ctx, "status", "web")
 		p.run(ctx, "status", "wbe")
@@ -79,21 +55,21 @@ var _ = Describe("status", func() {
 			Expect(p.run(ctx, "status").code).To(Equal(code))
 		},
 		Entry("as wanted", func() {
-			report("ava", time.Second, web(v1.Settled, v1.Synced, v1.Healthy))
-			report("biz", time.Second, web(v1.Settled, v1.Synced, v1.Healthy), waiting)
+			p.hears("ava", time.Second, web(v1.Settled, v1.Synced, v1.Healthy))
+			p.hears("biz", time.Second, web(v1.Settled, v1.Synced, v1.Healthy), waiting)
 		}, cli.ExitOK),
-		Entry("rolled back, beside a silent host", func() { report("biz", time.Second, back(), waiting) }, cli.ExitFailed),
+		Entry("rolled back, beside a silent host", func() { p.hears("biz", time.Second, back(), waiting) }, cli.ExitFailed),
 		Entry("a host that never reported", func() {
-			report("biz", time.Second, web(v1.Settled, v1.Synced, v1.Healthy), waiting)
+			p.hears("biz", time.Second, web(v1.Settled, v1.Synced, v1.Healthy), waiting)
 		}, cli.ExitUnknown),
 		Entry("under way", func() {
-			report("ava", time.Second, web(v1.Rolling, v1.OutOfSync, v1.Progressing))
-			report("biz", time.Second, web(v1.Settled, v1.Synced, v1.Healthy), waiting)
+			p.hears("ava", time.Second, web(v1.Rolling, v1.OutOfSync, v1.Progressing))
+			p.hears("biz", time.Second, web(v1.Settled, v1.Synced, v1.Healthy), waiting)
 		}, cli.ExitDifferent),
 	)
 
 	It("prints data for programs, also with --wait, and the exit code stays", func(ctx SpecContext) {
-		report("biz", time.Second, back())
+		p.hears("biz", time.Second, back())
 		r := p.run(ctx, "status", "web", "-o", "json", "--wait", "--timeout", "100ms")
 		Expect(r.code).To(Equal(cli.ExitFailed))
 		var v fleet.View

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
@@ -15,6 +16,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
+	v1 "deployer/api/v1"
 	"deployer/cmd/internal/cli"
 )
 
@@ -171,4 +173,26 @@ func (p *person) expectGolden(name string) {
 	want, err := os.ReadFile(file)
 	Expect(err).NotTo(HaveOccurred(), "run `go test ./cmd/deploy-manifest -update` to write it")
 	Expect(got).To(Equal(string(want)), "%s differs: look at it, then go test ./cmd/deploy-manifest -update", file)
+}
+
+// hears has a host write its report in the store, so long before the next command.
+func (p *person) hears(host string, before time.Duration, services ...v1.ServiceState) {
+	GinkgoHelper()
+	dir := filepath.Join(strings.TrimPrefix(p.store, "file://"), "status")
+	Expect(os.MkdirAll(dir, 0o755)).To(Succeed())
+	var object struct{ Manifest v1.Manifest }
+	data, err := os.ReadFile(filepath.Join(filepath.Dir(dir), "manifest.json"))
+	Expect(err).NotTo(HaveOccurred())
+	Expect(json.Unmarshal(data, &object)).To(Succeed())
+	for i := range services {
+		services[i].ObservedGeneration = object.Manifest.Generation
+	}
+	data, err = json.Marshal(v1.HostState{
+		Kind: v1.KindHostState, Host: host, Daemon: "1.4", Lineage: object.Manifest.Lineage,
+		ObservedGeneration: object.Manifest.Generation, Services: services,
+	})
+	Expect(err).NotTo(HaveOccurred())
+	file, at := filepath.Join(dir, host+".json"), p.clock.Add(time.Minute-before)
+	Expect(os.WriteFile(file, data, 0o600)).To(Succeed())
+	Expect(os.Chtimes(file, at, at)).To(Succeed())
 }

@@ -25,19 +25,29 @@ type finding struct {
 
 func (a *app) doctorCommand() *cobra.Command {
 	var format cli.Format
+	var deep deepCheck
 	c := &cobra.Command{
 		Use:   "doctor [STORE_PATH]",
 		Short: "Check this host, and say the remedy for each finding",
-		Long: `doctor checks the configuration, the store, the keys, Nix, systemd, Caddy, the secrets
-files, the clock and the disk. With a store path it says which paths of that closure the
-cache has, and who signed them. It ends with 3 when anything is not in order.`,
-		Example: "  deployerctl doctor\n  deployerctl doctor /nix/store/…-web-1.2",
+		Long: `doctor checks the configuration, the store, whether this host may write its report there,
+who is notified (no message is sent), the keys, Nix, systemd, Caddy, the secrets files, the
+clock and the disk. With a store path it says which paths of that closure the
+cache has, and who signed them. It ends with 3 when anything is not in order.
+
+With --deep it also reads all files of the closures that are wanted or serve here, and
+compares them with what was registered, as the daemon does once a day (verify.every);
+--repair fetches again what was altered. What runs keeps what it had loaded until it is
+restarted.`,
+		Example: "  deployerctl doctor\n  deployerctl doctor --deep --repair\n  deployerctl doctor /nix/store/…-web-1.2",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
+			if deep.repair && !deep.wanted || deep.wanted && len(args) == 1 {
+				return cli.Usagef("--deep is for the host and not for a store path, and --repair goes with it")
+			}
 			if len(args) == 1 {
 				return a.examineClosure(c, format, args[0])
 			}
-			findings := a.examine(c.Context())
+			findings := a.examine(c.Context(), deep)
 			if err := cli.Print(c.OutOrStdout(), format, findings, func(w io.Writer) error { return printFindings(w, findings) }); err != nil {
 				return err
 			}
@@ -50,11 +60,13 @@ cache has, and who signed them. It ends with 3 when anything is not in order.`,
 		},
 	}
 	cli.FormatFlag(c, &format, cli.Table)
+	c.Flags().BoolVar(&deep.wanted, "deep", false, "also compare the content of store paths with what was registered")
+	c.Flags().BoolVar(&deep.repair, "repair", false, "with --deep: fetch again what was altered")
 	return c
 }
 
 // examine makes every check; one that fails keeps no other from being made.
-func (a *app) examine(ctx context.Context) []finding {
+func (a *app) examine(ctx context.Context, deep deepCheck) []finding {
 	findings := []finding{checkRoot(), a.checkDaemon(ctx)}
 	config, err := hostconfig.Load(a.config)
 	if err != nil {
@@ -68,9 +80,12 @@ func (a *app) examine(ctx context.Context) []finding {
 	defer h.Close()
 	d := &doctor{Handle: h}
 	for _, check := range []func(context.Context) []finding{
-		d.store, d.keys, d.clock, d.nix, d.systemd, d.caddy, d.secrets, d.disk,
+		d.store, d.report, d.notify, d.keys, d.clock, d.nix, d.systemd, d.caddy, d.secrets, d.disk,
 	} {
 		findings = append(findings, check(ctx)...)
+	}
+	if deep.wanted {
+		findings = append(findings, d.content(ctx, a.lastState(ctx, d), deep)...)
 	}
 	return findings
 }

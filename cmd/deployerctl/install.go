@@ -74,7 +74,7 @@ func (a *app) install(c *cobra.Command, format cli.Format, o install.Options) er
 	if (err == nil || errors.Is(err, install.ErrUnfulfilled)) && !o.DryRun && !o.NoStart {
 		a.config = hostconfig.Path
 		a.awaitDaemon(c.Context())
-		all.Doctor = a.examine(c.Context())
+		all.Doctor = a.examine(c.Context(), deepCheck{})
 	}
 	return errors.Join(a.printInstalled(out, format, all), verdict(all.Doctor, err))
 }

@@ -11,8 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	v1 "deployer/api/v1"
 	"deployer/cmd/internal/cli"
+	"deployer/providers/systemd"
 )
 
 func (a *app) logsCommand() *cobra.Command {
@@ -20,8 +20,16 @@ func (a *app) logsCommand() *cobra.Command {
 	var lines int
 	var since string
 	c := &cobra.Command{
-		Use:     "logs SERVICE",
-		Short:   "Show the journal of a service, both slots",
+		Use:   "logs SERVICE",
+		Short: "Show the journal of a service: both slots and the health command",
+		Long: `logs shows the journal of all units of a service, in the order of time: web.service, its
+standby web-standby.service, which runs while a release overlaps the one before, and
+web.check.service and web-standby.check.service, in which the health command
+(health.exec) runs and says why the service is not well. What systemd says of them is
+there, too: how a process ended, and that it was started again.
+
+For the service alone: journalctl -u web. What the daemon did: journalctl -u biz-deployer,
+and its reasons: deployerctl why web.`,
 		Example: "  deployerctl logs web\n  deployerctl logs web -f\n  deployerctl logs web --since '10 min ago'",
 		Args:    cobra.ExactArgs(1), ValidArgsFunction: a.completeServices,
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -32,9 +40,9 @@ func (a *app) logsCommand() *cobra.Command {
 			if err != nil {
 				return errors.New("journalctl is not on this machine: logs are read from systemd's journal")
 			}
-			argv := []string{
-				"journalctl", "--no-pager", "-n", strconv.Itoa(lines),
-				"-u", v1.UnitName(args[0], v1.Primary), "-u", v1.UnitName(args[0], v1.Standby),
+			argv := []string{"journalctl", "--no-pager", "-n", strconv.Itoa(lines)}
+			for _, unit := range systemd.UnitsOf(args[0]) {
+				argv = append(argv, "-u", unit)
 			}
 			if follow {
 				argv = append(argv, "-f")

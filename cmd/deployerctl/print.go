@@ -10,6 +10,7 @@ import (
 	v1 "deployer/api/v1"
 	"deployer/cmd/internal/cli"
 	"deployer/controllers/tell"
+	"deployer/controllers/verify"
 )
 
 func printHost(w io.Writer, state seen) error {
@@ -47,6 +48,10 @@ func printHead(w io.Writer, state seen) {
 	}
 	if c := v1.FindCondition(state.Conditions, v1.Reported); c != nil && c.Status == v1.False && c.Reason != "SwitchedOff" {
 		fmt.Fprintf(w, "THE FLEET DOES NOT SEE THIS HOST: %s: %s\n", c.Reason, c.Message)
+	}
+	if c := v1.FindCondition(state.Conditions, v1.StoreVerified); c != nil && c.Reason != verify.Verified {
+		heading := map[v1.ConditionStatus]string{v1.True: "repaired", v1.False: "ALTERED", v1.Unknown: "NOT VERIFIED"}[c.Status]
+		fmt.Fprintf(w, "STORE %s: %s\n", heading, c.Message)
 	}
 	if state.Manifest.StaleSince != nil {
 		c := v1.FindCondition(state.Conditions, "ManifestRead")

@@ -62,19 +62,34 @@ func Admit(q Question, reports []Said) error {
 // instance whose revision was good there with other secrets came from that host's own
 // secrets, and is nobody else's business.
 func badOn(r Said, q Question) *v1.Verdict {
-	if r.Host == q.Host || r.State.Lineage != q.Lineage {
+	if r.Host == q.Host {
 		return nil
 	}
-	st := r.Service(q.Service.Name)
-	if st == nil || soakedOn(*st, q.Revision) {
+	return badVerdict(r, q.Lineage, q.Service.Name, q.Revision)
+}
+
+func badVerdict(r Said, lineage, service, revision string) *v1.Verdict {
+	st := r.Service(service)
+	if st == nil || r.State.Lineage != lineage || soakedOn(*st, revision) {
 		return nil
 	}
 	for i, v := range st.Verdicts {
-		if v.Result == v1.VerdictBad && isOf(v, q.Revision) {
+		if v.Result == v1.VerdictBad && isOf(v, revision) {
 			return &st.Verdicts[i]
 		}
 	}
 	return nil
+}
+
+// BadOn names the hosts whose verdict on the revision counts elsewhere, as Admit has it.
+func BadOn(reports []Said, lineage, service, revision string) []string {
+	var hosts []string
+	for _, r := range reports {
+		if badVerdict(r, lineage, service, revision) != nil {
+			hosts = append(hosts, r.Host)
+		}
+	}
+	return hosts
 }
 
 func soakedOn(st v1.ServiceState, revision string) bool {

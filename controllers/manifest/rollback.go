@@ -17,20 +17,31 @@ type RollbackOptions struct {
 	Service string
 	// By is who does it.
 	By string
-	// Bad tells of releases that are no good to go back to, for a host judged them. Nil:
-	// none is known.
-	Bad func(service string, r v1.Release) bool
+	// Bad names the hosts that judged a release bad while they obeyed that lineage: it is no
+	// good to go back to. Nil: none is known.
+	Bad func(lineage string, r v1.Release) (hosts []string)
 }
 
 // Rollback is a way back.
 type Rollback struct {
 	// To is the version from which services or the release come.
 	To *Version
+	// Skipped are the releases that were passed over on the way there, newest first.
+	Skipped []Skipped
 	// Message is for when nobody gives another.
 	Message string
 	// Edit goes the way. It was decided on what was in force then: where nobody said what to
 	// go back to, and somebody else wrote meanwhile, it is a Fault, and nothing is lost.
 	Edit func(*v1.Manifest) error
+}
+
+// Skipped is a release that nobody goes back to without naming it.
+type Skipped struct {
+	// Version is the newest one that had it.
+	Version  Version
+	Revision string
+	// Hosts that judged it bad.
+	Hosts []string
 }
 
 // Rollback looks for the way back. It writes nothing: give Edit to Repository.Edit.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	v1 "deployer/api/v1"
 	"deployer/providers"
@@ -17,11 +18,12 @@ func (r *Repository) rollbackService(ctx context.Context, o RollbackOptions) (*R
 		return nil, err
 	}
 	now := s.Manifest.Service(o.Service)
+	search := releaseSearch{o: o, lineage: s.Manifest.Lineage, current: now}
 	var to *Version
 	if o.To != "" {
 		to, err = r.Version(ctx, o.To)
 	} else {
-		to, err = r.previousRelease(ctx, s.Manifest, o)
+		to, err = r.previousRelease(ctx, s.Manifest, &search)
 	}
 	if err != nil {
 		return nil, err
@@ -34,7 +36,7 @@ func (r *Repository) rollbackService(ctx context.Context, o RollbackOptions) (*R
 		return nil, &providers.Fault{Reason: "NoRelease", Message: fmt.Sprintf("%s had no release of %s yet; `deploy-manifest history %s` shows which ones there were", to.Title(), o.Service, o.Service)}
 	}
 	return &Rollback{
-		To: to, Message: fmt.Sprintf("rollback %s to %s of %s", o.Service, releaseName(then), to.Title()),
+		To: to, Skipped: search.skipped, Message: fmt.Sprintf("rollback %s to %s of %s", o.Service, releaseName(then), to.Title()),
 		Edit: func(m *v1.Manifest) error { return takeBack(m, now, *then, o) },
 	}, nil
 }
@@ -67,12 +69,11 @@ func sameRelease(a, b *v1.Service) bool {
 
 // previousRelease is the newest version in which the service had another release than it
 // has now, one to deploy, and none that is known as bad.
-func (r *Repository) previousRelease(ctx context.Context, now *v1.Manifest, o RollbackOptions) (*Version, error) {
+func (r *Repository) previousRelease(ctx context.Context, now *v1.Manifest, search *releaseSearch) (*Version, error) {
 	names, err := r.Archives(ctx)
 	if err != nil {
 		return nil, err
 	}
-	search := releaseSearch{o: o, lineage: now.Lineage, current: now.Service(o.Service)}
 	for part := range slices.Chunk(names, readers) {
 		some, err := r.Versions(ctx, part)
 		if err != nil {
@@ -92,9 +93,9 @@ type releaseSearch struct {
 	lineage string
 	// current is what is to be left; nil for a service that is not wanted any more.
 	current *v1.Service
-	// known: some version had the service. bad counts the releases that were passed over.
-	known bool
-	bad   int
+	// known: some version had the service.
+	known   bool
+	skipped []Skipped
 }
 
 func (s *releaseSearch) fits(v Version) bool {
@@ -106,9 +107,21 @@ func (s *releaseSearch) fits(v Version) bool {
 	if then == nil || !then.HasRelease() || s.current != nil && sameRelease(then, s.current) {
 		return false
 	}
-	if s.o.Bad != nil && s.o.Bad(then.Name, then.Release()) {
-		s.bad++
+	return !s.bad(v, then)
+}
+
+// bad notes a release that a host judged bad, once for all versions that had it.
+func (s *releaseSearch) bad(v Version, then *v1.Service) bool {
+	if s.o.Bad == nil {
 		return false
+	}
+	hosts := s.o.Bad(s.lineage, then.Release())
+	if len(hosts) == 0 {
+		return false
+	}
+	revision := then.Release().Revision()
+	if !slices.ContainsFunc(s.skipped, func(known Skipped) bool { return known.Revision == revision }) {
+		s.skipped = append(s.skipped, Skipped{Version: v, Revision: revision, Hosts: hosts})
 	}
 	return true
 }
@@ -120,8 +133,15 @@ func (s *releaseSearch) inVain(now *v1.Manifest) error {
 		return err
 	}
 	message := "the archive has no other release of " + s.o.Service
-	if s.bad > 0 {
-		message += " than those that a host judged bad; name a version to go back to one all the same"
+	if len(s.skipped) > 0 {
+		message += " than those that a host judged bad ("
+		for i, bad := range s.skipped {
+			if i > 0 {
+				message += ", "
+			}
+			message += fmt.Sprintf("%s of %s on %s", bad.Revision, bad.Version.Title(), strings.Join(bad.Hosts, ", "))
+		}
+		message += "); name a version to go back to one all the same"
 	}
 	return &providers.Fault{Reason: "NoRelease", Message: message + "; `deploy-manifest history " + s.o.Service + "` shows which ones there were"}
 }

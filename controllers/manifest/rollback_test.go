@@ -139,18 +139,27 @@ var _ = Describe("rolling back", func() {
 			edit(ctx, release(pathTwo))
 			edit(ctx, release(pathThree))
 			var asked []string
-			bad := func(service string, rel v1.Release) bool {
-				asked = append(asked, service+" "+rel.StorePath)
-				return rel.StorePath == pathTwo
+			bad := func(_ string, rel v1.Release) []string {
+				asked = append(asked, rel.Service+" "+rel.StorePath)
+				if rel.StorePath == pathTwo {
+					return []string{"biz"}
+				}
+				return nil
 			}
 			named := back(ctx, manifest.RollbackOptions{Service: "web", To: "3", Bad: bad})
 			Expect(web(named)).To(Equal(pathTwo))
 			Expect(asked).To(BeEmpty())
 			edit(ctx, release(pathThree))
-			Expect(web(back(ctx, manifest.RollbackOptions{Service: "web", Bad: bad}))).To(Equal(pathOne))
+			way := find(ctx, manifest.RollbackOptions{Service: "web", Bad: bad})
+			Expect(way.Skipped).To(HaveExactElements(And(
+				HaveField("Version.Manifest.Generation", BeEquivalentTo(5)), HaveField("Hosts", []string{"biz"}), HaveField("Revision", Not(BeEmpty())))),
+				"it was in force twice, and is told once")
+			done, err := walk(ctx, way)
+			Expect(err).NotTo(HaveOccurred())
+			Expect(web(done.After)).To(Equal(pathOne))
 			Expect(asked).To(Equal([]string{"web " + pathTwo, "web " + pathTwo, "web " + pathOne}), "it was in force twice")
-			_, err := r.Rollback(ctx, manifest.RollbackOptions{Service: "web", Bad: func(string, v1.Release) bool { return true }})
-			Expect(err).To(MatchError(ContainSubstring("no other release of web than those that a host judged bad")))
+			_, err = r.Rollback(ctx, manifest.RollbackOptions{Service: "web", Bad: func(string, v1.Release) []string { return []string{"ava"} }})
+			Expect(err).To(MatchError(MatchRegexp(`no other release of web than those that a host judged bad \(\S+ of generation \d+ \S+ on ava`)))
 		})
 
 		It("finds a release that is far back, and lays no weight on the clocks of writers", func(ctx SpecContext) {

@@ -156,6 +156,14 @@ func (b *Board) Reported(err error) {
 	})
 }
 
+// Verified takes how the last look at the content of the store went.
+func (b *Board) Verified(c v1.Condition) {
+	b.change(func() bool {
+		b.head.Conditions = v1.SetCondition(slices.Clone(b.head.Conditions), c)
+		return true
+	})
+}
+
 // change does f; when that says that something worth a write changed, one follows.
 func (b *Board) change(f func() bool) {
 	b.mu.Lock()

@@ -80,6 +80,7 @@ func rules() []rule {
 		kind("service"),
 		kind("sweep"),
 		kind("tell"),
+		kind("verify"),
 		kind("watch"),
 		{
 			dir: "cmd/...",

@@ -21,6 +21,10 @@ type ClosuresHost struct {
 	Collect func()
 	// Delete deletes the files of a path; the Nix database goes on saying that it is valid.
 	Delete func(storePath string)
+	// Alter changes a file of a path that is valid and on disk.
+	Alter func(storePath string)
+	// Unpublish takes a closure out of the cache.
+	Unpublish func(storePath string)
 }
 
 // Closures registers the specs of providers.Closures. Call it inside a container; open
@@ -97,6 +101,46 @@ func Closures(open func() ClosuresHost) {
 		Expect(facts.Valid).To(BeTrue())
 		Expect(facts.OnDisk).To(BeFalse())
 		Expect(nix.Pull(ctx, web)).To(Succeed())
+		expectUsable(ctx, nix, web)
+	})
+
+	It("finds what was altered, which no other look does, and repairs it", func(ctx SpecContext) {
+		web, api := host.Publish("web"), host.Publish("api")
+		for name, p := range map[string]string{"web-r1": web, "api-r1": api} {
+			Expect(nix.Root(ctx, name, p)).To(Succeed())
+			Expect(nix.Pull(ctx, p)).To(Succeed())
+		}
+		verify := func(paths ...string) providers.Verified {
+			GinkgoHelper()
+			seen, err := nix.Verify(ctx, providers.VerifyRequest{StorePaths: paths})
+			Expect(err).NotTo(HaveOccurred())
+			return seen
+		}
+		good := verify(web, api, web, host.Absent)
+		Expect(good.Paths).To(BeNumerically(">=", 2))
+		Expect(good.Altered).To(BeEmpty())
+
+		host.Alter(web)
+		Expect(nix.Pull(ctx, web)).To(Succeed())
+		expectUsable(ctx, nix, web)
+		Expect(verify(web, api).Altered).To(HaveExactElements(And(HaveField("StorePath", web), HaveField("What", Not(BeEmpty())))))
+		Expect(verify(api).Altered).To(BeEmpty())
+		Expect(nix.Repair(ctx, web)).To(Succeed())
+		Expect(verify(web, api)).To(Equal(good))
+
+		host.Delete(web)
+		Expect(verify(web).Altered).To(HaveExactElements(HaveField("StorePath", web)))
+		Expect(nix.Repair(ctx, web)).To(Succeed())
+		expectUsable(ctx, nix, web)
+	})
+
+	It("leaves what was altered as it is when no cache has it", func(ctx SpecContext) {
+		web := host.Publish("web")
+		Expect(nix.Root(ctx, "web-r1", web)).To(Succeed())
+		Expect(nix.Pull(ctx, web)).To(Succeed())
+		host.Alter(web)
+		host.Unpublish(web)
+		Expect(providers.ReasonOf(nix.Repair(ctx, web))).To(Equal("ClosureMissing"))
 		expectUsable(ctx, nix, web)
 	})
 

@@ -48,9 +48,11 @@ func closuresHost() conformance.ClosuresHost {
 			w.Publish(p)
 			return p
 		},
-		Absent:  "/nix/store/11111111111111111111111111111111-absent",
-		Collect: w.CollectGarbage,
-		Delete:  func(p string) { delete(w.Nix.OnDisk, p) },
+		Absent:    "/nix/store/11111111111111111111111111111111-absent",
+		Collect:   w.CollectGarbage,
+		Delete:    func(p string) { delete(w.Nix.OnDisk, p) },
+		Alter:     func(p string) { w.Nix.Altered[p] = true },
+		Unpublish: func(p string) { delete(w.Nix.Cache, p) },
 	}
 }
 

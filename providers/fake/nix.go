@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 
 	"deployer/providers"
 )
@@ -14,6 +15,8 @@ type Nix struct {
 	Cache map[string]string
 	// Valid has what the database knows; OnDisk what is there. They may differ.
 	Valid, OnDisk map[string]bool
+	// Altered has what is on disk with other files than were registered.
+	Altered map[string]bool
 	// RootLinks are our roots: name to store path.
 	RootLinks map[string]string
 	// ForeignRoots are other people's; they keep paths, too.
@@ -22,7 +25,7 @@ type Nix struct {
 
 func newNix() Nix {
 	return Nix{
-		Cache: map[string]string{}, Valid: map[string]bool{}, OnDisk: map[string]bool{},
+		Cache: map[string]string{}, Valid: map[string]bool{}, OnDisk: map[string]bool{}, Altered: map[string]bool{},
 		RootLinks: map[string]string{}, ForeignRoots: map[string]string{},
 	}
 }
@@ -55,6 +58,7 @@ func (w *World) CollectGarbage() {
 		if !w.rooted(p) && !w.runsFrom(p) {
 			delete(w.Nix.Valid, p)
 			delete(w.Nix.OnDisk, p)
+			delete(w.Nix.Altered, p)
 		}
 	}
 }
@@ -100,13 +104,50 @@ func (n closures) Pull(ctx context.Context, storePath string) error {
 	return n.w.run(ctx, act("closures.Pull", storePath), func() error {
 		nix := &n.w.Nix
 		if _, ok := nix.Cache[storePath]; !ok && !(nix.Valid[storePath] && nix.OnDisk[storePath]) {
-			return &providers.Fault{
-				Reason:  "ClosureMissing",
-				Message: fmt.Sprintf("no cache has %s: push it, for example with `deploy-push`", storePath),
-				Err:     providers.ErrNotFound,
-			}
+			return closureMissing(storePath)
+		}
+		if !nix.Valid[storePath] || !nix.OnDisk[storePath] {
+			delete(nix.Altered, storePath)
 		}
 		nix.Valid[storePath], nix.OnDisk[storePath] = true, true
+		return nil
+	})
+}
+
+func closureMissing(storePath string) error {
+	return &providers.Fault{
+		Reason:  "ClosureMissing",
+		Message: fmt.Sprintf("no cache has %s: push it, for example with `deploy-push`", storePath),
+		Err:     providers.ErrNotFound,
+	}
+}
+
+func (n closures) Verify(ctx context.Context, r providers.VerifyRequest) (out providers.Verified, err error) {
+	paths := slices.Compact(slices.Sorted(slices.Values(r.StorePaths)))
+	c := look("closures.Verify")
+	copy(c.Args[:], paths)
+	err = n.w.run(ctx, c, func() error {
+		for _, p := range paths {
+			if !n.w.Nix.Valid[p] {
+				continue
+			}
+			out.Paths++
+			if n.w.Nix.Altered[p] || !n.w.Nix.OnDisk[p] {
+				out.Altered = append(out.Altered, providers.Altered{StorePath: p, What: "its files are others"})
+			}
+		}
+		return nil
+	})
+	return out, err
+}
+
+func (n closures) Repair(ctx context.Context, storePath string) error {
+	return n.w.run(ctx, act("closures.Repair", storePath), func() error {
+		if n.w.Nix.Cache[storePath] == "" {
+			return closureMissing(storePath)
+		}
+		delete(n.w.Nix.Altered, storePath)
+		n.w.Nix.OnDisk[storePath] = true
 		return nil
 	})
 }

@@ -1,6 +1,9 @@
 package nix
 
-import "context"
+import (
+	"context"
+	"crypto/sha256"
+)
 
 // Known is what the Nix database has of a path.
 type Known struct {
@@ -29,4 +32,13 @@ func known(records map[string]*record) map[string]Known {
 		out[p] = Known{NarHash: r.narHash, NarSize: r.narSize, Refs: r.refs}
 	}
 	return out
+}
+
+// HashOf is the hash of the NAR of these files.
+func HashOf(path string) []byte {
+	sum := sha256.New()
+	if err := writeNar(sum, path); err != nil {
+		panic(err)
+	}
+	return sum.Sum(nil)
 }

@@ -22,7 +22,9 @@ type database struct {
 	root string
 	mu   sync.Mutex
 	refs map[string][]string
-	runs int
+	// hashes of paths; a path without one has some hash.
+	hashes map[string][]byte
+	runs   int
 	// say replaces the answer when it is set.
 	say func() (nix.Result, error)
 }
@@ -42,7 +44,11 @@ func (d *database) Run(_ context.Context, c nix.Command) (nix.Result, error) {
 			return
 		}
 		done[p] = true
-		fmt.Fprintf(&dump, "%s\n%064x\n120\n\n%d\n", p, 1, len(d.refs[p]))
+		hash := d.hashes[p]
+		if hash == nil {
+			hash = make([]byte, 32)
+		}
+		fmt.Fprintf(&dump, "%s\n%x\n120\n\n%d\n", p, hash, len(d.refs[p]))
 		for _, r := range d.refs[p] {
 			fmt.Fprintln(&dump, r)
 		}

@@ -24,6 +24,16 @@ func (m *Manager) Pull(ctx context.Context, storePath string) error {
 	if err := checkPath(storePath); err != nil {
 		return fmt.Errorf("pulling: %w", err)
 	}
+	err := m.inTurn(ctx, storePath, func(ctx context.Context) error { return m.pull(ctx, storePath) })
+	if err != nil {
+		// A pull that is cut off may have repaired something all the same.
+		m.facts.forget()
+	}
+	return err
+}
+
+// inTurn runs one of few downloads at once, for a limited time.
+func (m *Manager) inTurn(ctx context.Context, storePath string, download func(context.Context) error) error {
 	select {
 	case m.pulls <- struct{}{}:
 		defer func() { <-m.pulls }()
@@ -32,11 +42,7 @@ func (m *Manager) Pull(ctx context.Context, storePath string) error {
 	}
 	limited, cancel := context.WithTimeout(ctx, m.o.PullTimeout)
 	defer cancel()
-	err := m.pull(limited, storePath)
-	if err != nil {
-		// A pull that is cut off may have repaired something all the same.
-		m.facts.forget()
-	}
+	err := download(limited)
 	if err != nil && limited.Err() != nil && ctx.Err() == nil {
 		return &providers.Fault{
 			Reason:  PullTimeout,
@@ -127,31 +133,6 @@ func (m *Manager) keyNames() []string {
 		names = append(names, k.Name)
 	}
 	return names
-}
-
-// repair fetches paths again that are valid and not on disk. Each on its own: Nix repairs
-// exactly the path that it is given, and not what it needs.
-func (m *Manager) repair(ctx context.Context, missing []string) error {
-	for _, p := range missing {
-		status, err := m.cache.status(ctx, p)
-		if err != nil {
-			return m.storeFault(p, err)
-		}
-		if err := explainCache(p, []PathStatus{status}, m.keyNames()); err != nil {
-			return err
-		}
-		if err := m.room(ctx, p, []PathStatus{status}); err != nil {
-			return err
-		}
-		_, err = m.throughGateway(ctx, p, "--repair-path", p)
-		if providers.ReasonOf(err) == DiskFull {
-			return m.gotFull(ctx, p, []PathStatus{status}, err)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // throughGateway runs nix-store with a gateway of its own as the only substituter, and

@@ -3,6 +3,8 @@ package nix_test
 import (
 	"bytes"
 	"context"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -33,6 +35,10 @@ var _ = Describe("A real Nix", Label("real"), func() {
 			Absent:   nowhere,
 			Collect:  func() { nixStore("--gc") },
 			Delete:   func(storePath string) { Expect(os.RemoveAll(storePath)).To(Succeed()) },
+			Alter:    alter,
+			Unpublish: func(storePath string) {
+				Expect(host.store.Delete(context.Background(), narinfoKey(storePath))).To(Succeed())
+			},
 		}
 	})
 
@@ -143,6 +149,27 @@ var _ = Describe("A real Nix", Label("real"), func() {
 		Expect(facts[web].OnDisk).To(BeFalse())
 		Expect(host.Pull(ctx, web)).To(Succeed())
 		Expect(dep).To(BeARegularFile())
+		nixStore("--verify-path", web, dep)
+	})
+
+	It("finds one altered bit of a dependency, repairs it, and leaves it in place when the cache's copy is damaged, too", func(ctx SpecContext) {
+		web := host.publish("web")
+		dep := host.dependency(web, "-greeting")
+		Expect(host.Root(ctx, "web-altered", web)).To(Succeed())
+		DeferCleanup(func(ctx SpecContext) { Expect(host.Unroot(ctx, "web-altered")).To(Succeed()) })
+		Expect(host.Pull(ctx, web)).To(Succeed())
+		alter(dep)
+		seen, err := host.Verify(ctx, providers.VerifyRequest{StorePaths: []string{web, web}})
+		Expect(err).NotTo(HaveOccurred())
+		Expect(seen.Paths).To(Equal(len(requisites(web))))
+		Expect(seen.Altered).To(HaveExactElements(HaveField("StorePath", dep)))
+
+		restore := host.spoil(host.narKey(dep), flip)
+		err = host.Repair(ctx, dep)
+		Expect(providers.ReasonOf(err)).To(Equal(nix.NarCorrupt))
+		Expect(dep).To(BeARegularFile(), "what is in use is not deleted for nothing")
+		restore()
+		Expect(host.Repair(ctx, dep)).To(Succeed())
 		nixStore("--verify-path", web, dep)
 	})
 
@@ -391,3 +418,25 @@ var _ = Describe("A real Nix", Label("real"), func() {
 		Expect(lines).To(Equal([]string{"uploading 3 of 3 paths", "reading back what the cache says of 3 paths"}))
 	})
 })
+
+// alter changes the first file of a path, as a failing disk does.
+func alter(storePath string) {
+	GinkgoHelper()
+	altered := errors.New("altered")
+	err := filepath.WalkDir(storePath, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		if err != nil || len(data) == 0 {
+			return err
+		}
+		data[len(data)/2] ^= 1
+		if err := errors.Join(os.Chmod(path, 0o600), os.WriteFile(path, data, 0o600)); err != nil {
+			return err
+		}
+		info, err := d.Info()
+		return errors.Join(err, os.Chmod(path, info.Mode()), altered)
+	})
+	Expect(err).To(MatchError(altered), "%s has a file", storePath)
+}

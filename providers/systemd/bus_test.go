@@ -164,7 +164,7 @@ func (b *scriptedBus) parse(text string, p map[string]any) {
 		case key == "LoadCredential":
 			name, path, _ := strings.Cut(value, ":")
 			creds = append(creds, []any{name, path})
-		case key == "After" || key == "Requires" || key == "RuntimeDirectory":
+		case key == "After" || key == "Before" || key == "Conflicts" || key == "Requires" || key == "RuntimeDirectory":
 			p[key] = strings.Fields(value)
 		}
 	}

@@ -51,6 +51,15 @@ func checkUnit(service string, slot v1.Slot) string {
 	return strings.TrimSuffix(v1.UnitName(service, slot), ".service") + checkUnitSuffix
 }
 
+// UnitsOf names all units in which something of a service may run: its slots, and their
+// health commands.
+func UnitsOf(service string) []string {
+	return []string{
+		v1.UnitName(service, v1.Primary), v1.UnitName(service, v1.Standby),
+		checkUnit(service, v1.Primary), checkUnit(service, v1.Standby),
+	}
+}
+
 func (m *Manager) check(ctx context.Context, unit string, r providers.ProbeRequest) (providers.ProbeResult, error) {
 	properties, err := m.checkProperties(r)
 	if err != nil {

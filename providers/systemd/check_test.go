@@ -13,6 +13,7 @@ import (
 
 	v1 "deployer/api/v1"
 	"deployer/providers"
+	"deployer/providers/systemd"
 )
 
 var _ = Describe("a health command", func() {
@@ -160,4 +161,8 @@ var _ = Describe("a health command", func() {
 		Expect(err).To(MatchError(providers.ErrUnavailable))
 		Expect(s.manager.Check(ctx, r)).To(HaveField("OK", true))
 	})
+})
+
+var _ = It("names the units of a service, those of its health command among them", func() {
+	Expect(systemd.UnitsOf("web")).To(Equal([]string{"web.service", "web-standby.service", "web.check.service", "web-standby.check.service"}))
 })

@@ -55,7 +55,7 @@ func (p properties) agrees(u Unit, l directive) bool {
 		return slices.Equal(p.firsts("EnvironmentFiles"), u.values("EnvironmentFile"))
 	case "LoadCredential":
 		return slices.Equal(p.pairs("LoadCredential"), u.values("LoadCredential"))
-	case "After", "Requires":
+	case "After", "Before", "Conflicts", "Requires":
 		return containsAll(p.strings(l.key), strings.Fields(l.value))
 	case "RuntimeDirectory", "StateDirectory":
 		return slices.Equal(p.strings(l.key), []string{unescape(l.value)})

@@ -32,6 +32,26 @@ var _ = Describe("on a real systemd, beyond the contract", Label("host"), func()
 		r = h.release("web", conformance.UnitsProgram{})
 		s = providers.UnitSpec{Service: "web", Slot: v1.Primary, Release: &r}
 	})
+	It("keeps no boot waiting for a program that has yet to say that it is ready", func(ctx SpecContext) {
+		waitsFor := func() []string {
+			GinkgoHelper()
+			h.stage(ctx, s.Slot, providers.StageRequest{Instance: instance, Release: r})
+			Expect(h.manager.Install(ctx, s)).To(Succeed())
+			systemctl("daemon-reload") // targets are put together as units are read
+			Expect(systemctl("show", "multi-user.target", "--property=Wants")).To(MatchRegexp(`\bweb\.service`))
+			return strings.Fields(strings.TrimPrefix(systemctl("show", "multi-user.target", "--property=After"), "After="))
+		}
+		Expect(waitsFor()).To(ContainElement("web.service"), "its start is over as it is executed")
+		r.HealthType = v1.HealthNotify
+		Expect(waitsFor()).NotTo(ContainElement("web.service"))
+		shown := systemctl("show", "web.service", "--property=After,Before,Conflicts,Requires")
+		Expect(shown).To(And(MatchRegexp(`(?m)^After=.*\bsysinit.target`), MatchRegexp(`(?m)^After=.*\bbasic.target`),
+			MatchRegexp(`(?m)^Requires=.*\bsysinit.target`), MatchRegexp(`(?m)^Conflicts=.*\bshutdown.target`), MatchRegexp(`(?m)^Before=.*\bshutdown.target`)))
+		facts, err := h.manager.Observe(ctx, s)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(facts.Differs).To(BeEmpty())
+	})
+
 	run := func(ctx SpecContext) error {
 		GinkgoHelper()
 		h.stage(ctx, s.Slot, providers.StageRequest{Instance: instance, Release: r})

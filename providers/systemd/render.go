@@ -141,16 +141,29 @@ func (r *renderer) unitSection() ([]directive, error) {
 			order = append(order, name)
 		}
 	}
-	out := []directive{
+	var own []directive
+	if r.holdsUpBoot() {
+		order, requires = append(order, "sysinit.target", "basic.target"), append([]string{"sysinit.target"}, requires...)
+		own = []directive{{"DefaultDependencies", "no"}, {"Conflicts", "shutdown.target"}, {"Before", "shutdown.target"}}
+	}
+	out := append([]directive{
 		{"Description", r.spec.Service + " (" + string(r.spec.Slot) + ")"},
 		{"After", strings.Join(order, " ")},
 		{"RequiresMountsFor", r.o.Paths.StateDir + " /nix/store"},
 		{"StartLimitIntervalSec", "0"},
-	}
+	}, own...)
 	if len(requires) > 0 {
 		out = append(out, directive{"Requires", strings.Join(requires, " ")})
 	}
 	return out, nil
+}
+
+// holdsUpBoot: a target waits for all that it wants, unless that has no default dependencies
+// (systemd.target(5)). A program that never says that it is ready would keep multi-user.target,
+// and what comes after it, waiting for readyTimeout; so its unit spells the other default
+// dependencies of a service out (systemd.service(5)).
+func (r *renderer) holdsUpBoot() bool {
+	return r.spec.Slot == v1.Primary && r.release.HealthType == v1.HealthNotify
 }
 
 func (r *renderer) serviceSection() ([]directive, error) {

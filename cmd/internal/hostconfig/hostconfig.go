@@ -48,6 +48,7 @@ type Config struct {
 	// FullPass is how often everything is looked at.
 	FullPass v1.Duration `json:"fullPass,omitempty"`
 	Sweep    Sweep       `json:"sweep"`
+	Verify   Verify      `json:"verify"`
 	// UnitDirectory is where unit links go.
 	UnitDirectory string  `json:"unitDirectory,omitempty"`
 	Metrics       Metrics `json:"metrics"`
@@ -96,6 +97,12 @@ type Sweep struct {
 	Grace v1.Duration `json:"grace,omitempty"`
 }
 
+// Verify says how often the content of store paths is compared with what was registered.
+type Verify struct {
+	// Every is the time between two looks; off or 0 is never.
+	Every Interval `json:"every"`
+}
+
 // Metrics says where Prometheus may ask, besides the control socket.
 type Metrics struct {
 	// Listen is a loopback address, 127.0.0.1:9464; nothing listens when left out.
@@ -114,6 +121,7 @@ func Default() Config {
 	}
 	c.Poll.Min, c.Poll.Max = v1.Duration(2*time.Second), v1.Duration(15*time.Second)
 	c.Sweep = Sweep{Every: v1.Duration(time.Hour), Grace: v1.Duration(10 * time.Minute)}
+	c.Verify.Every = Interval(24 * time.Hour)
 	c.UnitDirectory = providers.DefaultPaths().UnitDir
 	return c
 }
@@ -178,6 +186,9 @@ func (c Config) check() error {
 	}
 	if c.Sweep.Every < v1.Duration(time.Second) || c.Sweep.Grace < v1.Duration(time.Second) {
 		problems = append(problems, errors.New("sweep: every and grace must be at least 1s"))
+	}
+	if c.Verify.Every != 0 && c.Verify.Every < Interval(time.Minute) {
+		problems = append(problems, errors.New("verify.every: must be at least 1m, or off"))
 	}
 	if c.Metrics.Listen != "" {
 		host, _, err := net.SplitHostPort(c.Metrics.Listen)

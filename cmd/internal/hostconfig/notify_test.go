@@ -7,8 +7,8 @@ import (
 	"deployer/cmd/internal/hostconfig"
 )
 
-// TestNotifyAndReport reads what people may write there, and refuses the rest by its name.
-func TestNotifyAndReport(t *testing.T) {
+// TestNotifyReportAndVerify reads what people may write there, and refuses the rest by its name.
+func TestNotifyReportAndVerify(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                                       "",
 		"report: false":                          "",
@@ -17,6 +17,12 @@ func TestNotifyAndReport(t *testing.T) {
 		"notify: {command: [tell]}":              `notify.command: "tell" is no absolute path`,
 		"notify: {webhook: 'https://x/T/abc'}":   "",
 		"notify: {webhook: 'example.com/T/abc'}": "notify.webhook",
+		"verify: {every: 12h}":                   "",
+		"verify: {every: off}":                   "",
+		"verify: {every: 0}":                     "",
+		"verify: {every: 0s}":                    "",
+		"verify: {every: 1s}":                    "verify.every",
+		"verify: {every: often}":                 "often",
 		"notify: {mail: ann@example.com}":        "mail",
 	} {
 		_, err := hostconfig.Parse([]byte("host: biz\n" + text))

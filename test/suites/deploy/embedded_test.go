@@ -2,6 +2,7 @@ package deploy_test
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -93,7 +94,27 @@ var _ = Describe("One machine without S3", Ordered, func() {
 				Expect(f.OK).To(BeTrue(), "%s: %s", f.Check, f.Message)
 			}
 		}
+		Expect(r.Out).To(ContainSubstring("status/solo.json can be written"))
 		out := s.OK(ctx, solo, "deployerctl", "doctor", s.Build(ctx, solo, closure.Spec{Name: "app", Release: "two"}))
 		Expect(out).To(ContainSubstring(stage.KeyName))
+	})
+
+	It("finds a file of a release that was altered, repairs it, and restarts nothing", func(ctx SpecContext) {
+		deep := func(more ...string) stage.Result {
+			GinkgoHelper()
+			return s.Run(ctx, solo, append([]string{"deployerctl", "doctor", "--deep"}, more...)...)
+		}
+		Expect(deep().Out).To(ContainSubstring("have the content that was registered"))
+		pid := s.OK(ctx, solo, "systemctl", "show", name, "--property=MainPID")
+		file := strings.TrimSpace(s.OK(ctx, solo, "sh", "-c",
+			`f=$(NIX_REMOTE=local nix-store --query --requisites /var/lib/biz-deployer/releases/`+name+`/primary/root | grep -e '-greeting$') && `+
+				`chmod u+w "$f" && printf altered >> "$f" && chmod u-w "$f" && echo "$f"`))
+		found := deep()
+		Expect(found.Code).To(Equal(3), found.String())
+		Expect(found.Out).To(And(ContainSubstring("was altered: their hash is"), ContainSubstring("deployerctl doctor --deep --repair")))
+		Expect(deep("--repair").Out).To(ContainSubstring("repaired from the cache"))
+		Expect(s.OK(ctx, solo, "cat", file)).NotTo(HaveSuffix("altered"))
+		Expect(deep().Out).To(ContainSubstring("have the content that was registered"))
+		Expect(s.OK(ctx, solo, "systemctl", "show", name, "--property=MainPID")).To(Equal(pid))
 	})
 })
