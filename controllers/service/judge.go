@@ -22,16 +22,18 @@ type judgement struct {
 	reason  string
 	message string
 	// step is the first one that is left; nil when there is none. tidy: what is left, if
-	// anything, is not worth a word.
+	// anything, is not worth a word. done: nothing is.
 	step Step
 	tidy bool
+	done bool
 }
 
 func judge(s *Scope, err error) judgement {
 	j := judgement{}
 	var about *Scope
 	j.step, about = Next(s)
-	if j.tidy = j.step == nil || isTidying(j.step) && s.settledNow(); j.tidy && err == nil {
+	j.done = j.step == nil
+	if j.tidy = j.done || isTidying(j.step) && s.settledNow(); j.tidy && err == nil {
 		j.step = nil
 	}
 	j.state = stateOf(s, j.step, err)

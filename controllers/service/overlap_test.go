@@ -201,6 +201,8 @@ var _ = Describe("overlapping releases", func() {
 		_ = g.drive("web", 60*second)
 		g.expectServing("web", s)
 		Expect(g.Unit("web", v1.Standby).Running()).NotTo(BeEmpty())
+		told := slices.DeleteFunc(g.events("web"), func(reason string) bool { return reason != "Draining" })
+		Expect(told).To(HaveLen(1), "for an hour of looking")
 		_ = g.drive("web", 3600*second)
 		Expect(g.Unit("web", v1.Standby)).To(BeNil())
 	})

@@ -36,8 +36,10 @@ func (r *Reconciler) summarise(ctx context.Context, s *Scope, err error) {
 		r.tellTransition(ctx, s, before, j)
 		r.report(s.Name, m.shown.seen)
 	}
-	if err == nil && j.step == nil {
+	if err == nil && j.done {
 		clear(m.told)
+	}
+	if err == nil && j.step == nil {
 		m.settled = settled{s.instance(), s.Assignment.Generation}
 	}
 }

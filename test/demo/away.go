@@ -13,7 +13,7 @@ func (d *demo) pushWhileOff(ctx context.Context) error {
 		return err
 	}
 	if err := d.saying(ctx, []string{"web on biz: settled", "web on ava: NotLookedAt"},
-		d.laptop, 5, "deploy-push", service, path, "--wait", "--timeout", "4s", "-m", "five stars"); err != nil {
+		d.laptop, 5, "deploy-push", service, path, "--wait", "--timeout", "8s", "-m", "five stars"); err != nil {
 		return err
 	}
 	if err := d.answers(ctx, "five", d.biz); err != nil {

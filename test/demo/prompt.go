@@ -80,14 +80,10 @@ type indented struct {
 func (w *indented) Write(p []byte) (int, error) {
 	w.said.Write(p)
 	w.part.Write(p)
-	for {
-		line, err := w.part.ReadString('\n')
-		if err != nil {
-			w.part.WriteString(line) // not whole yet
-			return len(p), nil
-		}
-		fmt.Fprint(w.out, "   ", line)
+	for bytes.ContainsRune(w.part.Bytes(), '\n') {
+		fmt.Fprintf(w.out, "   %s", w.part.Next(bytes.IndexByte(w.part.Bytes(), '\n')+1))
 	}
+	return len(p), nil
 }
 
 func (w *indented) end() {

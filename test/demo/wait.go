@@ -49,18 +49,6 @@ func web(ctx context.Context, h *env.Host) (v1.ServiceState, error) {
 	return v1.ServiceState{}, fmt.Errorf("%s does not know %s", h.Name, service)
 }
 
-// settled waits until a host is content with what it has.
-func settled(ctx context.Context, h *env.Host) error {
-	_, err := until(ctx, func() error {
-		st, err := web(ctx, h)
-		if err == nil && (st.State != v1.Settled || st.Sync != v1.Synced || st.Health != v1.Healthy) {
-			err = fmt.Errorf("%s on %s is %s, %s and %s: %s", service, h.Name, st.State, st.Sync, st.Health, st.Message)
-		}
-		return err
-	})
-	return err
-}
-
 // answers waits until each host answers over https, through its Caddy, with the release.
 func (d *demo) answers(ctx context.Context, release string, hosts ...*env.Host) error {
 	for _, h := range hosts {
