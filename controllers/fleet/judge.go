@@ -78,10 +78,7 @@ func rowOf(m *v1.Manifest, s *v1.Service, r Said, now time.Time) Row {
 	case reason != "":
 		row.unheard(reason, problem)
 	case r.State.ObservedGeneration < m.Generation, st == nil, st.ObservedGeneration < m.Generation:
-		row.Outcome = Going
-		row.Reason = "NotLookedAt"
-		row.Message = fmt.Sprintf("%s has not looked at generation %d of it yet", r.Host, m.Generation)
-		row.Evidence = nil // of what was before
+		row.notLookedAt(m)
 	default:
 		row.Outcome = outcomeOf(row.Wanted, *st)
 		row.Live = live(row.Wanted, *st)
@@ -107,6 +104,13 @@ func (row *Row) unheard(reason, problem string) {
 	if row.State != "" {
 		row.Sync, row.Health = v1.SyncUnknown, v1.HealthUnknown
 	}
+}
+
+// notLookedAt: the host will do something about it soon.
+func (row *Row) notLookedAt(m *v1.Manifest) {
+	row.Outcome, row.Reason = Going, "NotLookedAt"
+	row.Message = fmt.Sprintf("%s has not looked at generation %d of it yet", row.Host, m.Generation)
+	row.Evidence = nil // of what was before
 }
 
 // outcomeOf is for a state that is about the manifest as it is.
@@ -159,7 +163,6 @@ func leftovers(m *v1.Manifest, r Said, service string, now time.Time) []Row {
 		}
 		row := Row{Service: st.Name, Host: r.Host}
 		row.take(st)
-		row.Outcome = Going
 		switch reason, problem := unheard(m, r, now); {
 		case reason != "":
 			row.unheard(reason, problem)
@@ -167,6 +170,11 @@ func leftovers(m *v1.Manifest, r Said, service string, now time.Time) []Row {
 			row.Outcome = AsWanted
 		case st.Sync == v1.SyncUnknown:
 			row.Outcome = Unknown
+		case st.ObservedGeneration < m.Generation:
+			row.notLookedAt(m)
+			row.Sync = v1.OutOfSync
+		default:
+			row.Outcome = Going
 		}
 		rows = append(rows, row)
 	}

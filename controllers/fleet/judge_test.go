@@ -111,11 +111,13 @@ var _ = Describe("the fleet", func() {
 	})
 
 	It("shows what a host has and the manifest does not want there, until it is gone", func() {
-		left := v1.ServiceState{Name: "former", State: v1.Removing, Sync: v1.OutOfSync}
+		left := v1.ServiceState{Name: "former", State: v1.Removing, Sync: v1.OutOfSync, ObservedGeneration: m.Generation}
+		before := v1.ServiceState{Name: "gone", State: v1.Settled, Sync: v1.Synced, ObservedGeneration: m.Generation - 1}
 		unlisted := v1.ServiceState{Name: "own", State: v1.Unlisted, Sync: v1.SyncUnknown}
-		v := Judge(manifestOf("biz"), []Said{saying("biz", settled(m), left, unlisted)}, "", now)
+		v := Judge(manifestOf("biz"), []Said{saying("biz", settled(m), left, before, unlisted)}, "", now)
 		Expect(v.Services).To(HaveExactElements(
-			And(HaveField("Service", "former"), HaveField("Outcome", Going)),
+			And(HaveField("Service", "former"), HaveField("Outcome", Going), HaveField("Reason", BeEmpty())),
+			And(HaveField("Service", "gone"), HaveField("Outcome", Going), HaveField("Reason", "NotLookedAt"), HaveField("Sync", v1.OutOfSync)),
 			And(HaveField("Service", "own"), HaveField("Outcome", AsWanted)),
 			And(HaveField("Service", "web"), HaveField("Outcome", AsWanted))))
 	})
