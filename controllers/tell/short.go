@@ -196,7 +196,7 @@ func (s *story) underWay() (matter, next string) {
 
 func (s *story) ill() (matter, next string) {
 	return fmt.Sprintf("%s is not well, because %s%s.", s.name(), s.message(), s.lastWords()),
-		s.serving() + fmt.Sprintf(". Look at `deployerctl logs %s`; push a fix, or go back with `deploy-manifest rollback`.", s.Service)
+		s.serving() + fmt.Sprintf(". Look at `deployerctl logs %s`; push a fix, or go back with `deploy-manifest rollback --service %[1]s`.", s.Service)
 }
 
 func (s *story) asWanted() (matter, next string) {

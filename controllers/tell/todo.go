@@ -23,7 +23,9 @@ func (s *story) toDo() []string {
 			{"deploy-push " + name + " STORE_PATH", "push a fix"},
 			{"deployerctl logs " + name, "read the whole log"},
 			{"deployerctl retry " + name, "try the same release again on this host"},
-			{"deploy-manifest rollback ARCHIVE", "or let all hosts want an older version: `deploy-manifest list` has them"},
+		}
+		if s.good != nil {
+			all = append(all, help{"deploy-manifest rollback --service " + name, "or let all hosts want its previous good release"})
 		}
 	case st.State == v1.Stalled || st.Failures > 0 || slices.Contains([]v1.HealthState{v1.Degraded, v1.Failed}, st.Health):
 		all = []help{
