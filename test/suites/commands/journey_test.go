@@ -75,6 +75,7 @@ func journey() []stop {
 		{command: "systemctl status caddy", onHost: true, says: ContainSubstring("active (running)")},
 		{command: "deployerctl doctor", onHost: true, code: either, says: And(ContainSubstring("caddy"), ContainSubstring("secrets"), ContainSubstring("store"))},
 		{command: "deployerctl doctor /nix/store/…-web", onHost: true, with: built("web", "one"), says: And(ContainSubstring("acme-1"), ContainSubstring("3 paths"))},
+		{command: "sudo deployerctl doctor --deep --repair", onHost: true, code: either, says: ContainSubstring("have the content that was registered")},
 		{command: "deployerctl adopt", onHost: true, says: ContainSubstring("this host now obeys lineage")},
 
 		{command: "deploy-manifest show", says: And(ContainSubstring(`"my-new-service"`), ContainSubstring(`"lineage"`))},
