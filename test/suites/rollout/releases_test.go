@@ -55,6 +55,7 @@ var _ = Describe("Under load", Ordered, func() {
 				r.tryGood(ctx, i)
 			}
 		}
+		r.tryGood(ctx, total+1)
 		good = r.good
 		s.WaitAtRest(ctx, good)
 		report := l.End()
