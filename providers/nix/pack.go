@@ -47,13 +47,9 @@ func (k *packed) key() string { return "nar/" + nixbase32.EncodeToString(k.sum) 
 // pack compresses the NAR of a path, and fails when that is not the one that the Nix
 // database knows.
 func (k *packer) pack(ctx context.Context, diskRoot, storePath string, mine *record) (*packed, error) {
-	file, err := os.CreateTemp("", "deployer-nar-*")
+	file, err := nameless()
 	if err != nil {
 		return nil, fmt.Errorf("making room for a compressed copy: %w", err)
-	}
-	if err := os.Remove(file.Name()); err != nil {
-		_ = file.Close()
-		return nil, err
 	}
 	out, err := k.packInto(ctx, file, diskRoot+storePath, mine)
 	if err != nil {
