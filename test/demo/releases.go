@@ -93,8 +93,13 @@ func (d *demo) pushBad(ctx context.Context) error {
 		return err
 	}
 	log, _, err := d.ava.Exec(ctx, "journalctl", "--no-pager", "-o", "cat", "-u", "web", "-u", "web-standby")
-	if err != nil || strings.Contains(log, "release three") || !strings.Contains(log, "release two") {
-		return fmt.Errorf("release three ran on ava, or what ran there is not known (%w)", err)
+	switch {
+	case err != nil:
+		return err
+	case strings.Contains(log, "release three"):
+		return fmt.Errorf("release three ran on ava")
+	case !strings.Contains(log, "release two"):
+		return fmt.Errorf("the journal of ava does not even have release two")
 	}
 	d.note("the journal of ava has nothing of release three")
 	return d.content("two")

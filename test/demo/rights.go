@@ -23,7 +23,7 @@ func (d *demo) tryRights(ctx context.Context) error {
 		_, err := store.PutObject(ctx, &s3.PutObjectInput{Bucket: aws.String(env.Bucket), Key: aws.String(key), Body: strings.NewReader("{}")})
 		var refused smithy.APIError
 		if !errors.As(err, &refused) || refused.ErrorCode() != "AccessDenied" {
-			return fmt.Errorf("biz's credentials may write %s (%w)", key, err)
+			return fmt.Errorf("writing %s with biz's credentials is not denied, but ends with: %v", key, err)
 		}
 		d.note("PUT %s with biz's own credentials: %s", key, refused.ErrorCode())
 	}

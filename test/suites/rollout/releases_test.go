@@ -55,7 +55,7 @@ var _ = Describe("Under load", Ordered, func() {
 				r.tryGood(ctx, i)
 			}
 		}
-		r.tryGood(ctx, total+1)
+		r.tryGood(ctx, total+1) // for the last one may have been bad
 		good = r.good
 		s.WaitAtRest(ctx, good)
 		report := l.End()
