@@ -22,8 +22,11 @@ func (d *demo) tryRights(ctx context.Context) error {
 	for _, key := range []string{"manifest.json", "0123456789abcdfghijklmnpqrsvwxyz.narinfo", "nar/x.nar.zst", "status/ava.json"} {
 		_, err := store.PutObject(ctx, &s3.PutObjectInput{Bucket: aws.String(env.Bucket), Key: aws.String(key), Body: strings.NewReader("{}")})
 		var refused smithy.APIError
-		if !errors.As(err, &refused) || refused.ErrorCode() != "AccessDenied" {
-			return fmt.Errorf("writing %s with biz's credentials is not denied, but ends with: %v", key, err)
+		switch {
+		case err == nil:
+			return fmt.Errorf("biz's credentials may write %s", key)
+		case !errors.As(err, &refused) || refused.ErrorCode() != "AccessDenied":
+			return fmt.Errorf("writing %s with biz's credentials is not denied, but ends with: %w", key, err)
 		}
 		d.note("PUT %s with biz's own credentials: %s", key, refused.ErrorCode())
 	}
