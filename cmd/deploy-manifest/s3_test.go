@@ -1,16 +1,9 @@
 package main
 
 import (
-	"context"
 	"fmt"
-	"net"
-	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -18,69 +11,15 @@ import (
 
 	"deployer/cmd/internal/cli"
 	"deployer/providers"
+	"deployer/test/env"
 )
-
-// startS3 starts a real S3 server, versitygw, with one bucket, and gives its address.
-func startS3(ctx context.Context) string {
-	GinkgoHelper()
-	binary := versitygw()
-	if binary == "" {
-		const missing = "versitygw is missing: run hack/setup tools"
-		if os.Getenv("DEPLOYER_REQUIRE_HOST") == "1" {
-			Fail(missing)
-		}
-		Skip(missing)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	Expect(err).NotTo(HaveOccurred())
-	addr := l.Addr().String()
-	Expect(l.Close()).To(Succeed())
-	dir := GinkgoT().TempDir()
-	for _, bucket := range []string{"deploy", "tidy"} {
-		Expect(os.MkdirAll(filepath.Join(dir, bucket), 0o755)).To(Succeed())
-	}
-	cmd := exec.Command(binary, "--port", addr, "--quiet", "posix", dir)
-	cmd.Env = []string{"ROOT_ACCESS_KEY=ann", "ROOT_SECRET_KEY=not-a-secret", "HOME=" + dir, "PATH=" + os.Getenv("PATH")}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	Expect(cmd.Start()).To(Succeed())
-	DeferCleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	Eventually(ctx, func() error {
-		resp, err := http.Get("http://" + addr + "/")
-		if err != nil {
-			return err
-		}
-		return resp.Body.Close()
-	}).WithTimeout(20 * time.Second).WithPolling(20 * time.Millisecond).Should(Succeed())
-	return addr
-}
-
-// versitygw looks where hack/setup puts tools.
-func versitygw() string {
-	dirs := []string{os.Getenv("DEPLOYER_TOOLS_DIR")}
-	if dirs[0] == "" {
-		cache, err := os.UserCacheDir()
-		Expect(err).NotTo(HaveOccurred())
-		dirs, err = filepath.Glob(filepath.Join(cache, "deployer", "tools", "*"))
-		Expect(err).NotTo(HaveOccurred())
-	}
-	for _, dir := range dirs {
-		file := filepath.Join(dir, "versitygw")
-		if _, err := os.Stat(file); err == nil {
-			return file
-		}
-	}
-	return ""
-}
 
 var _ = Describe("deploy-manifest over S3", Ordered, func() {
 	var (
 		p    *person
 		addr string
 	)
-	BeforeAll(func(ctx SpecContext) { addr = startS3(ctx) })
+	BeforeAll(func() { addr = env.LocalS3(GinkgoT(), "ann", "not-a-secret", "deploy", "tidy") })
 	BeforeEach(func() {
 		p = newPerson()
 		GinkgoT().Setenv("AWS_SHARED_CREDENTIALS_FILE", p.write("credentials", `

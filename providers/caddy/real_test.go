@@ -17,6 +17,7 @@ import (
 	. "github.com/onsi/gomega"
 
 	"deployer/providers"
+	"deployer/test/env"
 )
 
 var (
@@ -196,7 +197,7 @@ var _ = Describe("routes in a real Caddy", func() {
 
 	It("makes a server with certificates and redirects where nothing listens", func(ctx SpecContext) {
 		s := startCaddy("unix")
-		plain := freeAddress()
+		plain := env.FreeAddress(GinkgoT())
 		s.edit(http.MethodPost, "/load", fmt.Sprintf(`{"admin":{"listen":%q},"apps":{"http":{"http_port":%s,"https_port":%s},`+
 			`"pki":{"certificate_authorities":{"local":{"install_trust":false}}},`+
 			`"tls":{"automation":{"policies":[{"issuers":[{"module":"internal"}]}]}}}}`, s.admin, portOf(plain), portOf(s.listen)))

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -17,6 +16,7 @@ import (
 	. "github.com/onsi/gomega"
 
 	"deployer/providers"
+	"deployer/test/env"
 )
 
 // caddyServer is a real Caddy as a process of the test, on loopback only.
@@ -34,12 +34,12 @@ type caddyServer struct {
 // any, a Caddy with no http app at all.
 func startCaddy(admin string, foreign ...string) *caddyServer {
 	GinkgoHelper()
-	s := &caddyServer{binary: findCaddy(), dir: GinkgoT().TempDir(), listen: freeAddress(), admin: admin}
+	s := &caddyServer{binary: env.Tool(GinkgoT(), "caddy"), dir: GinkgoT().TempDir(), listen: env.FreeAddress(GinkgoT()), admin: admin}
 	if s.admin == "unix" {
 		s.admin = "unix/" + filepath.Join(s.dir, "admin.sock") + "|0600"
 	}
 	if s.admin == "tcp" {
-		s.admin = "http://" + freeAddress()
+		s.admin = "http://" + env.FreeAddress(GinkgoT())
 	}
 	s.paths = providers.Paths{StateDir: filepath.Join(s.dir, "state")}
 	Expect(os.MkdirAll(s.paths.Upstreams(), 0o755)).To(Succeed())
@@ -188,39 +188,4 @@ func (s *caddyServer) shift(service, address string) {
 	temp := filepath.Join(s.dir, "upstream.tmp")
 	Expect(os.WriteFile(temp, []byte(address+"\n"), 0o644)).To(Succeed())
 	Expect(os.Rename(temp, s.paths.Upstream(service))).To(Succeed())
-}
-
-// findCaddy looks where hack/setup puts the pinned tools.
-func findCaddy() string {
-	GinkgoHelper()
-	dirs := []string{os.Getenv("DEPLOYER_TOOLS_DIR")}
-	if dirs[0] == "" {
-		cache, err := os.UserCacheDir()
-		Expect(err).NotTo(HaveOccurred())
-		dirs, err = filepath.Glob(filepath.Join(cache, "deployer", "tools", "*"))
-		Expect(err).NotTo(HaveOccurred())
-	}
-	newest, at := "", time.Time{}
-	for _, dir := range dirs {
-		file := filepath.Join(dir, "caddy")
-		if info, err := os.Stat(file); err == nil && info.ModTime().After(at) {
-			newest, at = file, info.ModTime()
-		}
-	}
-	if newest == "" {
-		missing := "needs Caddy, which is not built: run hack/setup tools, or set DEPLOYER_TOOLS_DIR"
-		if os.Getenv("DEPLOYER_REQUIRE_HOST") == "1" {
-			Fail(missing)
-		}
-		Skip(missing)
-	}
-	return newest
-}
-
-func freeAddress() string {
-	GinkgoHelper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	Expect(err).NotTo(HaveOccurred())
-	defer l.Close()
-	return l.Addr().String()
 }

@@ -13,6 +13,8 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+
+	"deployer/test/env"
 )
 
 const (
@@ -74,7 +76,7 @@ var _ = Describe("traffic through a route", func() {
 		},
 		Entry("survives F36: while the upstream file is missing", func(*caddyServer) {}),
 		Entry("survives F36: while it is empty", func(s *caddyServer) { writeUpstream(s, "") }),
-		Entry("survives F36: while it points nowhere", func(s *caddyServer) { s.shift("web", freeAddress()) }),
+		Entry("survives F36: while it points nowhere", func(s *caddyServer) { s.shift("web", env.FreeAddress(GinkgoT())) }),
 	)
 })
 

@@ -23,7 +23,7 @@ var _ = Describe("An S3 that misleads", Ordered, ContinueOnFailure, func() {
 		store providers.Objects
 	)
 	content := strings.Repeat(`{"manifest":"yes"}`, 1000)
-	BeforeAll(func(ctx SpecContext) { g = startGateway(ctx) })
+	BeforeAll(func() { g = startGateway() })
 	BeforeEach(func(ctx SpecContext) {
 		proxy, rest = startProxy(g), &naps{}
 		_, err := g.open(g.addr, "").Put(ctx, key, strings.NewReader(content), providers.PutOptions{})

@@ -23,7 +23,7 @@ var _ = Describe("A directory as a store", func() {
 
 var _ = Describe("S3", Ordered, ContinueOnFailure, func() {
 	var g *gateway
-	BeforeAll(func(ctx SpecContext) { g = startGateway(ctx) })
+	BeforeAll(func() { g = startGateway() })
 
 	Describe("a bucket", func() {
 		conformance.Objects(func() providers.Objects { return g.open(g.addr, "") })

@@ -14,6 +14,7 @@ import (
 
 	"deployer/providers"
 	"deployer/providers/objectstore"
+	"deployer/test/env"
 )
 
 const key = "manifest.json"
@@ -26,7 +27,7 @@ var _ = Describe("A faulty S3", Ordered, ContinueOnFailure, func() {
 		store providers.Objects
 	)
 	content := strings.Repeat(`{"manifest":"yes"}`, 1000)
-	BeforeAll(func(ctx SpecContext) { g = startGateway(ctx) })
+	BeforeAll(func() { g = startGateway() })
 	BeforeEach(func(ctx SpecContext) {
 		proxy, rest = startProxy(g), &naps{}
 		_, err := g.open(g.addr, "").Put(ctx, key, strings.NewReader(content), providers.PutOptions{})
@@ -43,7 +44,7 @@ var _ = Describe("A faulty S3", Ordered, ContinueOnFailure, func() {
 	}
 
 	It("survives F1: nothing listens", func(ctx SpecContext) {
-		dead := g.open(freeAddress(), "", quick(rest))
+		dead := g.open(env.FreeAddress(GinkgoT()), "", quick(rest))
 		_, err := fetch(ctx, dead, providers.GetOptions{})
 		Expect(expectUnclear(err, objectstore.StoreUnreachable).Error()).To(ContainSubstring("nothing listens at 127.0.0.1"))
 		Expect(rest.taken).To(Equal([]time.Duration{200 * time.Millisecond, 600 * time.Millisecond}))

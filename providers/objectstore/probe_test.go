@@ -24,7 +24,7 @@ var _ = Describe("The probe of conditional writes", func() {
 	})
 
 	It("survives F9: finds that a store honours them, or ignores one or both", func(ctx SpecContext) {
-		g := startGateway(ctx)
+		g := startGateway()
 		proxy := startProxy(g)
 		store := g.open(proxy.addr, "", quick(&naps{}))
 		Expect(objectstore.ProbeConditional(ctx, store)).To(BeTrue())
@@ -82,7 +82,7 @@ var _ = Describe("What the environment says", func() {
 		through := func(o *objectstore.Options) {
 			o.Proxy = func(*http.Request) (*url.URL, error) { return url.Parse(proxy.URL) }
 		}
-		g := startGateway(ctx)
+		g := startGateway()
 		for _, addr := range []string{g.addr, strings.Replace(g.addr, "127.0.0.1", "localhost", 1)} {
 			_, err := g.open(addr, "", through).Stat(ctx, "none")
 			Expect(err).To(MatchError(providers.ErrNotFound))
@@ -94,7 +94,7 @@ var _ = Describe("What the environment says", func() {
 	})
 
 	It("takes profile= over the environment's keys, and AWS_CA_BUNDLE without harm", func(ctx SpecContext) {
-		g := startGateway(ctx)
+		g := startGateway()
 		home := GinkgoT().TempDir()
 		Expect(os.Mkdir(filepath.Join(home, ".aws"), 0o700)).To(Succeed())
 		file := filepath.Join(home, ".aws/credentials")

@@ -19,6 +19,7 @@ import (
 	"deployer/providers"
 	"deployer/providers/conformance"
 	"deployer/providers/statefile"
+	"deployer/test/env"
 )
 
 var noon = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
@@ -185,10 +186,7 @@ var _ = Describe("state files", func() {
 		put(dir, "floor.json", "{}")
 		stuck := filepath.Join(dir, "floor.json")
 		if err := syscall.Mount(stuck, stuck, "", syscall.MS_BIND, ""); err != nil {
-			if os.Getenv("DEPLOYER_REQUIRE_HOST") == "1" {
-				Fail("mounting a file: " + err.Error())
-			}
-			Skip("needs root, to mount a file: " + err.Error())
+			env.Lacks(GinkgoT(), "root, to mount a file: %v", err)
 		}
 		DeferCleanup(syscall.Unmount, stuck, 0)
 		Expect(f.Floor(ctx)).To(Equal(providers.Floor{Lineage: "abc", Generation: 41}))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 )
 
@@ -15,21 +16,40 @@ type TB interface {
 	Fatalf(format string, args ...any)
 }
 
-// Require skips the test with one sentence when this machine cannot run a test host, and fails
-// it instead when DEPLOYER_REQUIRE_HOST=1, as in CI, where a skip would hide everything.
+// Require ends a test that needs a test host where none can run: it is skipped with one
+// sentence, or fails when DEPLOYER_REQUIRE_HOST=1, as in CI, where a skip would hide everything.
 func Require(t TB) {
 	t.Helper()
 	if os.Getenv("DEPLOYER_NO_HOST") == "1" {
 		t.Skipf("no test hosts are wanted: DEPLOYER_NO_HOST=1")
 	}
-	err := Ready()
-	if err == nil {
-		return
+	if err := Ready(); err != nil {
+		Lacks(t, "a test host, which cannot run here: %v", err)
 	}
+}
+
+// Lacks ends a test that cannot do without something that this machine has not: it is skipped,
+// or fails when DEPLOYER_REQUIRE_HOST=1. The text says what is needed and the way out.
+func Lacks(t TB, format string, args ...any) {
+	t.Helper()
 	if os.Getenv("DEPLOYER_REQUIRE_HOST") == "1" {
-		t.Fatalf("a test host is required and cannot run: %v", err)
+		t.Fatalf("needs "+format, args...)
 	}
-	t.Skipf("needs a test host: %v", err)
+	t.Skipf("needs "+format, args...)
+}
+
+// Tool is the path of one of the pinned tools. Without it the test ends as in Lacks.
+func Tool(t TB, name string) string {
+	t.Helper()
+	dir, err := ToolsDir()
+	path := filepath.Join(dir, name)
+	if err == nil {
+		_, err = os.Stat(path)
+	}
+	if err != nil {
+		Lacks(t, "%s: %v", name, err)
+	}
+	return path
 }
 
 // Ready says why this machine cannot run a test host, with the way out, or nil.
