@@ -65,25 +65,32 @@ func (c *Client) Watcher(names func() []string) *Watcher {
 // Watch looks until ctx ends. A Caddy that is away is not an error.
 func (w *Watcher) Watch(ctx context.Context, changed func(service string)) error {
 	defer w.kept.client.CloseIdleConnections()
-	hinted := false
+	hinted, deaf := false, time.Duration(0)
 	for ctx.Err() == nil {
-		before, hints := w.last, w.hints
+		before := w.last
 		pause := w.look(ctx, changed)
 		news := before != nil && before.etag != w.last.etag
-		switch {
-		case hinted && !news:
-			// A hint for nothing: if something ends every connection that we make, the next
-			// look comes in its own time all the same.
-			hints = nil
-		case news && !hinted:
+		if news && !hinted {
 			w.unhinted++
 		}
 		if w.unhinted >= misses {
 			pause = min(pause, lookOften)
 		}
-		hinted = wait(ctx, pause, hints)
+		deaf = deafness(deaf, pause, hinted && !news)
+		wait(ctx, deaf, nil)
+		hinted = wait(ctx, pause-deaf, w.hints)
 	}
 	return nil
+}
+
+// deafness is how long hints are not heard after a look. One hint for nothing happens: a look
+// sees a change before the old connection ends. But if something ends every connection that we
+// make, looks are to come in nearly their own time: it doubles while hints are for nothing.
+func deafness(before, pause time.Duration, forNothing bool) time.Duration {
+	if !forNothing {
+		return 0
+	}
+	return max(0, min(max(2*before, knockEvery), pause-knockEvery))
 }
 
 // wait reports whether a hint ended it. Without hints, it lasts as long as it is to.

@@ -40,14 +40,14 @@ var _ = Describe("the watcher", func() {
 		s *caddyServer
 		c *Client
 		t *told
+		w *Watcher
 	)
 	watch := func() {
 		GinkgoHelper()
 		ctx, stop := context.WithCancel(context.Background())
 		ended := make(chan error)
-		go func() {
-			ended <- c.Watcher(func() []string { return []string{"api", "mail", "web"} }).Watch(ctx, t.tell)
-		}()
+		w = c.Watcher(func() []string { return []string{"api", "mail", "web"} })
+		go func(w *Watcher, tell func(string)) { ended <- w.Watch(ctx, tell) }(w, t.tell)
 		DeferCleanup(func() {
 			stop()
 			Eventually(ended).Should(Receive(BeNil()))
@@ -149,6 +149,34 @@ var _ = Describe("the watcher", func() {
 				time.Sleep(lookEvery + time.Second)
 				Expect(proxy.reads.Load() - before).To(BeNumerically("~", 1, 1))
 				Expect(proxy.writes.Load()).To(BeZero())
+			})
+
+			It("hears the next hint soon after some that were for nothing", func() {
+				for range 3 {
+					w.hints <- struct{}{}
+					time.Sleep(lookEvery / 10)
+				}
+				Expect(t.take()).To(BeEmpty())
+				began := time.Now()
+				s.edit(http.MethodDelete, at("web"), "")
+				soon("web")
+				Expect(time.Since(began)).To(BeNumerically("<", lookEvery/2))
+			})
+
+			It("hardly asks while all hints are for nothing", func() {
+				var proxy *counter
+				c, proxy = throughProxy(s)
+				t = &told{}
+				watch()
+				before := proxy.reads.Load()
+				for end := time.Now().Add(2 * lookEvery); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+					select {
+					case w.hints <- struct{}{}:
+					default:
+					}
+				}
+				// 100, 200, … 3,200 ms between the first ones, and then no more often than without hints.
+				Expect(proxy.reads.Load() - before).To(BeNumerically("<=", 9))
 			})
 
 			It("looks every second when changes are not hinted at, as through a proxy", func() {
