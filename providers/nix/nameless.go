@@ -16,7 +16,13 @@ func nameless() (*os.File, error) {
 	if !errors.Is(err, unix.EOPNOTSUPP) && !errors.Is(err, unix.EISDIR) {
 		return file, err
 	}
-	if file, err = os.CreateTemp(dir, "deployer-nar-*"); err != nil {
+	return unnamed(dir)
+}
+
+// unnamed is a file whose name is taken away: only a kill between the two leaves it behind.
+func unnamed(dir string) (*os.File, error) {
+	file, err := os.CreateTemp(dir, "deployer-nar-*")
+	if err != nil {
 		return nil, err
 	}
 	if err := os.Remove(file.Name()); err != nil {
