@@ -76,21 +76,22 @@ func (w *Watcher) Watch(ctx context.Context, changed func(service string)) error
 		if w.unhinted >= misses {
 			pause = min(pause, lookOften)
 		}
-		deaf = deafness(deaf, pause, hinted && !news)
+		if hinted && !news {
+			deaf = longer(deaf, pause)
+		} else {
+			deaf = 0
+		}
 		wait(ctx, deaf, nil)
 		hinted = wait(ctx, pause-deaf, w.hints)
 	}
 	return nil
 }
 
-// deafness is how long hints are not heard after a look. One hint for nothing happens: a look
-// sees a change before the old connection ends. But if something ends every connection that we
-// make, looks are to come in nearly their own time: it doubles while hints are for nothing.
-func deafness(before, pause time.Duration, forNothing bool) time.Duration {
-	if !forNothing {
-		return 0
-	}
-	return max(0, min(max(2*before, knockEvery), pause-knockEvery))
+// longer is how long hints are not heard after one that was for nothing. One such hint happens:
+// a look sees a change before the old connection ends. But if something ends every connection
+// that we make, looks are to come in nearly their own time: it doubles from one to the next.
+func longer(deaf, pause time.Duration) time.Duration {
+	return max(0, min(max(2*deaf, knockEvery), pause-knockEvery))
 }
 
 // wait reports whether a hint ended it. Without hints, it lasts as long as it is to.
