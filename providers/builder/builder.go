@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"deployer/providers"
+	"deployer/providers/internal/child"
 )
 
 // Request is one build.
@@ -75,6 +76,7 @@ func Build(ctx context.Context, r Request) (storePath string, err error) {
 	cmd.Cancel = func() error { return endGroup(cmd.Process.Pid, ended) }
 	cmd.WaitDelay = grace + time.Second
 	err = cmd.Run()
+	child.AwaitSignal(ctx, err)
 	if errors.Is(err, exec.ErrWaitDelay) {
 		err = nil // it ended well; only something it left in the background holds its output
 	}

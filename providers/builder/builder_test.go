@@ -77,6 +77,14 @@ var _ = Describe("A project's own builder", func() {
 		Expect(builder.Build(ctx, builder.Target([]string{"./bild", "{target}"}, "x", dir))).To(Equal(web))
 	})
 
+	It("has not failed when a Ctrl-C ends it just before we hear of it", func(ctx SpecContext) {
+		ours, interrupt := context.WithCancel(ctx)
+		defer interrupt()
+		time.AfterFunc(100*time.Millisecond, interrupt)
+		_, err := builder.Build(ours, builder.Request{What: "web", Command: []string{"sh", "-c", "kill -INT $$"}})
+		Expect(err).To(MatchError(context.Canceled))
+	})
+
 	It("ends with everything that it started when the person gives up", func(ctx SpecContext) {
 		gone, cancel := context.WithCancel(ctx)
 		file := filepath.Join(dir, "pids")

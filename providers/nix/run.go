@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"deployer/providers/internal/child"
 )
 
 // Command is one run of a Nix tool.
@@ -42,10 +44,15 @@ type Runner interface {
 type ExitError struct {
 	Command string
 	Stderr  string
+	// Status is how it ended, as "exit status 1" or "signal: killed".
+	Status string
 }
 
-// Error repeats the last thing that the tool said.
+// Error repeats the last thing that the tool said; of one that said nothing, how it ended.
 func (e *ExitError) Error() string {
+	if strings.TrimSpace(e.Stderr) == "" {
+		return fmt.Sprintf("running %s: it said nothing: %s", e.Command, e.Status)
+	}
 	return fmt.Sprintf("running %s: %s", e.Command, gatewayURL.ReplaceAllString(lastLine(e.Stderr), "the cache"))
 }
 
@@ -102,12 +109,13 @@ func (ExecRunner) Run(ctx context.Context, c Command) (Result, error) {
 	}
 	err = cmd.Run()
 	result := Result{Stdout: stdout.String(), Stderr: stderr.String()}
+	child.AwaitSignal(ctx, err)
 	var exit *exec.ExitError
 	switch {
 	case ctx.Err() != nil:
 		return result, fmt.Errorf("running %s: %w", c.Name, ctx.Err())
 	case errors.As(err, &exit):
-		return result, &ExitError{Command: c.Name, Stderr: result.Stderr}
+		return result, &ExitError{Command: c.Name, Stderr: result.Stderr, Status: exit.Error()}
 	case err != nil:
 		return result, fmt.Errorf("running %s: %w", c.Name, err)
 	}

@@ -98,7 +98,7 @@ func (r SystemdRunner) wait(ctx context.Context, c Command, unit, dir, tool stri
 	case !started:
 		return result, fmt.Errorf("running %s in a transient unit: %w: %s", c.Name, err, strings.TrimSpace(said.String()))
 	}
-	return result, &ExitError{Command: c.Name, Stderr: result.Stderr}
+	return result, &ExitError{Command: c.Name, Stderr: result.Stderr, Status: err.Error()}
 }
 
 // stop ends the unit and waits for systemd-run to have seen it. A unit that systemd is
