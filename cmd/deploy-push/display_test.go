@@ -127,6 +127,6 @@ var _ = Describe("A hold", func() {
 		Expect(holds(&v1.Hold{Until: &later}, now)).To(BeTrue())
 		Expect(holds(&v1.Hold{Until: &earlier}, now)).To(BeFalse())
 		err := held("web", &v1.Hold{Owner: "ann", Reason: "load test", Until: &later})
-		Expect(err).To(MatchError(And(HavePrefix("web is held by ann until 2026-11-25 11:00 UTC (load test)"), ContainSubstring("--despite-hold"))))
+		Expect(err).To(MatchError(And(HavePrefix("web is held by ann until 2026-11-25 11:00 UTC (load test)"), ContainSubstring("`deploy-manifest unhold web`"), ContainSubstring("--despite-hold"))))
 	})
 })

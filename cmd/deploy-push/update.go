@@ -77,7 +77,7 @@ func held(service string, h *v1.Hold) error {
 	}
 	return &providers.Fault{
 		Reason: "Held",
-		Message: fmt.Sprintf("%s, so hosts would start nothing now, and nothing was pushed; `deploy-manifest set %s hold=` ends the hold, "+
+		Message: fmt.Sprintf("%s, so hosts would start nothing now, and nothing was pushed; `deploy-manifest unhold %s` ends the hold, "+
 			"and --despite-hold pushes for the time after it", text, service),
 	}
 }
