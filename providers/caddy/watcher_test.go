@@ -54,6 +54,16 @@ var _ = Describe("the watcher", func() {
 		})
 		Eventually(t.take).Should(Equal([]string{"api", "mail", "web"}), "at the beginning all are told")
 	}
+	// watchThroughProxy watches anew, where every question can be counted and no change is
+	// hinted at.
+	watchThroughProxy := func() *counter {
+		GinkgoHelper()
+		var proxy *counter
+		c, proxy = throughProxy(s)
+		t = &told{}
+		watch()
+		return proxy
+	}
 	// soon is a tenth of the time between two looks: what a hint is for.
 	soon := func(name string) {
 		GinkgoHelper()
@@ -141,10 +151,7 @@ var _ = Describe("the watcher", func() {
 			})
 
 			It("writes nothing, and hardly asks while nothing happens", func() {
-				var proxy *counter
-				c, proxy = throughProxy(s)
-				t = &told{}
-				watch()
+				proxy := watchThroughProxy()
 				before := proxy.reads.Load()
 				time.Sleep(lookEvery + time.Second)
 				Expect(proxy.reads.Load() - before).To(BeNumerically("~", 1, 1))
@@ -164,10 +171,7 @@ var _ = Describe("the watcher", func() {
 			})
 
 			It("hardly asks while all hints are for nothing", func() {
-				var proxy *counter
-				c, proxy = throughProxy(s)
-				t = &told{}
-				watch()
+				proxy := watchThroughProxy()
 				before := proxy.reads.Load()
 				for end := time.Now().Add(2 * lookEvery); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 					select {
@@ -180,9 +184,7 @@ var _ = Describe("the watcher", func() {
 			})
 
 			It("looks every second when changes are not hinted at, as through a proxy", func() {
-				c, _ = throughProxy(s)
-				t = &told{}
-				watch()
+				watchThroughProxy()
 				edit := func(n int) time.Duration {
 					GinkgoHelper()
 					began := time.Now()

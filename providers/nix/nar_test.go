@@ -60,7 +60,7 @@ var _ = Describe("A NAR", func() {
 
 	It("is Nix's own, bit by bit", Label("real"), func(ctx SpecContext) {
 		if !env.Inside() {
-			Skip("needs a real Nix")
+			Skip("runs inside a test host, started by TestNixOnTestHost")
 		}
 		host := newRealHost()
 		dir := filepath.Join(GinkgoT().TempDir(), "odd")

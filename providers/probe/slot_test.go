@@ -14,6 +14,7 @@ import (
 	v1 "deployer/api/v1"
 	"deployer/providers"
 	"deployer/providers/probe"
+	"deployer/test/env"
 )
 
 const group = "/system.slice/web.service"
@@ -55,7 +56,7 @@ func listen(network, address string) (net.Listener, int) {
 	GinkgoHelper()
 	l, err := net.Listen(network, address)
 	if err != nil && network == "tcp6" {
-		Skip("this machine has no IPv6 loopback")
+		env.Lacks(GinkgoT(), "an IPv6 loopback: sysctl net.ipv6.conf.lo.disable_ipv6=0")
 	}
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(func() { _ = l.Close() })

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// TB is the part of testing.TB (and of GinkgoT()) that Require needs.
+// TB is the part of testing.TB (and of GinkgoT()) that says what becomes of a test.
 type TB interface {
 	Helper()
 	Skipf(format string, args ...any)
