@@ -10,16 +10,12 @@ import (
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
-	. "github.com/onsi/gomega"
 
-	"deployer/test/env"
 	"deployer/test/suites/stage"
 )
 
 func TestCrash(t *testing.T) {
-	env.RequireBuilt(t)
-	RegisterFailHandler(Fail)
-	RunSpecs(t, "crash")
+	stage.Run(t, "crash")
 }
 
 const daemon = "biz-deployer.service"

@@ -6,16 +6,12 @@ import (
 	"testing"
 
 	. "github.com/onsi/ginkgo/v2"
-	. "github.com/onsi/gomega"
 
-	"deployer/test/env"
 	"deployer/test/suites/stage"
 )
 
 func TestDeploy(t *testing.T) {
-	env.RequireBuilt(t)
-	RegisterFailHandler(Fail)
-	RunSpecs(t, "deploy")
+	stage.Run(t, "deploy")
 }
 
 // s is shared by all specs: each has services of its own, and leaves S3 and the daemon running.

@@ -15,14 +15,11 @@ import (
 	. "github.com/onsi/gomega"
 
 	v1 "deployer/api/v1"
-	"deployer/test/env"
 	"deployer/test/suites/stage"
 )
 
 func TestDrift(t *testing.T) {
-	env.RequireBuilt(t)
-	RegisterFailHandler(Fail)
-	RunSpecs(t, "drift")
+	stage.Run(t, "drift")
 }
 
 const (

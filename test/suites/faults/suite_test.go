@@ -7,17 +7,13 @@ import (
 	"testing"
 
 	. "github.com/onsi/ginkgo/v2"
-	. "github.com/onsi/gomega"
 
-	"deployer/test/env"
 	"deployer/test/load"
 	"deployer/test/suites/stage"
 )
 
 func TestFaults(t *testing.T) {
-	env.RequireBuilt(t)
-	RegisterFailHandler(Fail)
-	RunSpecs(t, "faults")
+	stage.Run(t, "faults")
 }
 
 const daemon = "biz-deployer.service"

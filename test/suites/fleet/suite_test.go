@@ -18,9 +18,7 @@ import (
 )
 
 func TestFleet(t *testing.T) {
-	env.RequireBuilt(t)
-	RegisterFailHandler(Fail)
-	RunSpecs(t, "fleet")
+	stage.Run(t, "fleet")
 }
 
 // told is where biz writes what people are to hear.

@@ -11,12 +11,11 @@ import (
 	. "github.com/onsi/gomega"
 
 	"deployer/test/env"
+	"deployer/test/suites/stage"
 )
 
 func TestHousekeeping(t *testing.T) {
-	env.RequireBuilt(t)
-	RegisterFailHandler(Fail)
-	RunSpecs(t, "housekeeping")
+	stage.Run(t, "housekeeping")
 }
 
 // store is a directory, which every Nix can read as a cache.

@@ -5,16 +5,12 @@ import (
 	"testing"
 
 	. "github.com/onsi/ginkgo/v2"
-	. "github.com/onsi/gomega"
 
-	"deployer/test/env"
 	"deployer/test/suites/stage"
 )
 
 func TestInstall(t *testing.T) {
-	env.RequireBuilt(t)
-	RegisterFailHandler(Fail)
-	RunSpecs(t, "install")
+	stage.Run(t, "install")
 }
 
 var s *stage.Stage

@@ -21,9 +21,7 @@ import (
 )
 
 func TestPush(t *testing.T) {
-	env.RequireBuilt(t)
-	RegisterFailHandler(Fail)
-	RunSpecs(t, "push")
+	stage.Run(t, "push")
 }
 
 var (

@@ -10,16 +10,12 @@ import (
 	"testing"
 
 	. "github.com/onsi/ginkgo/v2"
-	. "github.com/onsi/gomega"
 
-	"deployer/test/env"
 	"deployer/test/suites/stage"
 )
 
 func TestRollout(t *testing.T) {
-	env.RequireBuilt(t)
-	RegisterFailHandler(Fail)
-	RunSpecs(t, "rollout")
+	stage.Run(t, "rollout")
 }
 
 var s *stage.Stage

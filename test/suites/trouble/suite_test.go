@@ -9,14 +9,11 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
-	"deployer/test/env"
 	"deployer/test/suites/stage"
 )
 
 func TestTrouble(t *testing.T) {
-	env.RequireBuilt(t)
-	RegisterFailHandler(Fail)
-	RunSpecs(t, "trouble")
+	stage.Run(t, "trouble")
 }
 
 // steady runs in every spec, answers all the time, and is never touched.
