@@ -204,6 +204,9 @@ type ReleaseFacts struct {
 	// Upstream is the address in the upstream file; empty when there is none or when it
 	// is not exactly host:port and a newline.
 	Upstream string
+	// Unfinished are the names, in order, of what a crash left in the service's directory
+	// between writing and renaming, or half deleted: each may hold a copy of the secrets.
+	Unfinished []string
 }
 
 // StageRequest is what Stage writes.

@@ -147,6 +147,8 @@ type Releases interface {
 	Pardon(ctx context.Context, service, instance string) error
 	// Discard deletes one release directory, which no pointer may name.
 	Discard(ctx context.Context, service, instance string) error
+	// Tidy deletes what is Unfinished of a service.
+	Tidy(ctx context.Context, service string) error
 	// Forget deletes all that is left of a service: directories, pointers, upstream file.
 	Forget(ctx context.Context, service string) error
 }

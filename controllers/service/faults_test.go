@@ -30,14 +30,14 @@ func effects() []string {
 	return []string{
 		"closures.Root", "closures.Pull", "closures.Unroot", "units.Install", "units.Start", "units.Stop",
 		"units.Remove", "releases.Stage", "releases.Reserve", "releases.Point", "releases.Shift", "releases.Judge", "releases.Discard",
-		"releases.Forget", "routes.Put", "routes.Remove", "states.Record", "states.SaveDeployment", "ports.Free",
+		"releases.Tidy", "releases.Forget", "routes.Put", "routes.Remove", "states.Record", "states.SaveDeployment", "ports.Free",
 	}
 }
 
 // removes are the calls that no pass may make after a failed observation.
 func removes(call string) bool {
 	return slices.ContainsFunc([]string{
-		"closures.Unroot", "units.Stop", "units.Remove", "releases.Discard", "releases.Forget", "routes.Remove",
+		"closures.Unroot", "units.Stop", "units.Remove", "releases.Discard", "releases.Tidy", "releases.Forget", "routes.Remove",
 	}, func(method string) bool { return strings.HasPrefix(call, method) })
 }
 

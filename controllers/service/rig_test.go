@@ -188,7 +188,7 @@ func (g *rig) picture(names ...string) string {
 	for _, name := range names {
 		f, err := h.Releases.Observe(context.Background(), name)
 		Expect(err).NotTo(HaveOccurred())
-		fmt.Fprintf(&b, "%s upstream=%s pointers=%v\n", name, f.Upstream, f.Pointers)
+		fmt.Fprintf(&b, "%s upstream=%s pointers=%v unfinished=%v\n", name, f.Upstream, f.Pointers, f.Unfinished)
 		for _, instance := range slices.Sorted(maps.Keys(f.Staged)) {
 			verdict := v1.VerdictResult("")
 			if v := f.Staged[instance].Verdict; v != nil {

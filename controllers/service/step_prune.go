@@ -17,15 +17,22 @@ import (
 // so that a rollback needs no download.
 const keepGood = 3
 
-// stepPrune deletes what no slot points to and nobody would go back to. It comes last,
-// and never in a pass in which an observation failed.
+// stepPrune deletes what no slot points to and nobody would go back to, and what a daemon
+// that died left half written or half deleted. It comes last, and never in a pass in which
+// an observation failed.
 type stepPrune struct{}
 
 func (stepPrune) Name() string      { return "prune" }
 func (stepPrune) Condition() string { return "Pruned" }
 
 func (stepPrune) Done(s *Scope) bool {
-	return s.uncertain() != nil || len(s.Facts.Releases.Staged) <= 1 || len(surplus(s)) == 0
+	switch {
+	case s.uncertain() != nil:
+		return true
+	case len(s.Facts.Releases.Unfinished) > 0:
+		return false
+	}
+	return len(s.Facts.Releases.Staged) <= 1 || len(surplus(s)) == 0
 }
 
 func (stepPrune) lenient(s *Scope) (v1.ConditionStatus, error) {
@@ -36,7 +43,10 @@ func (stepPrune) lenient(s *Scope) (v1.ConditionStatus, error) {
 }
 
 func (stepPrune) Why(s *Scope) string {
-	return "older releases are no longer needed: " + strings.Join(surplus(s), ", ")
+	if going := surplus(s); len(going) > 0 {
+		return "older releases are no longer needed: " + strings.Join(going, ", ")
+	}
+	return "an earlier daemon died while it wrote or deleted: " + strings.Join(s.Facts.Releases.Unfinished, ", ")
 }
 
 // Run removes the roots first: the directories say which there are, so a crash in between
@@ -54,6 +64,11 @@ func (stepPrune) Run(ctx context.Context, s *Scope) (reconcile.Result, error) {
 			return reconcile.Result{}, fmt.Errorf("discarding release %s: %w", name, err)
 		}
 	}
+	if len(s.Facts.Releases.Unfinished) > 0 {
+		if err := s.host.Releases.Tidy(ctx, s.Name); err != nil {
+			return reconcile.Result{}, fmt.Errorf("deleting what was left unfinished: %w", err)
+		}
+	}
 	return reconcile.Result{}, nil
 }
 
@@ -65,6 +80,7 @@ func (stepPrune) Assume(s *Scope) {
 	for _, name := range going {
 		delete(s.Facts.Releases.Staged, name)
 	}
+	s.Facts.Releases.Unfinished = nil
 }
 
 // surplus names the instances that may go: not the target, nothing that a slot points to

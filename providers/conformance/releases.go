@@ -121,6 +121,20 @@ func Releases(open func() providers.Releases) {
 		Expect(released(ctx, releases).Staged).To(And(HaveLen(1), HaveKey(first)))
 	})
 
+	It("tidies up nothing that is whole, nor of what it has never seen", func(ctx SpecContext) {
+		Expect(releases.Stage(ctx, one)).To(Succeed())
+		Expect(releases.Stage(ctx, two)).To(Succeed())
+		Expect(releases.Point(ctx, "web", v1.Primary, first)).To(Succeed())
+		Expect(releases.Shift(ctx, "web", 8080)).To(Succeed())
+		before := released(ctx, releases)
+		Expect(before.Unfinished).To(BeEmpty())
+		for _, service := range []string{"web", "web", "nobody"} {
+			Expect(releases.Tidy(ctx, service)).To(Succeed())
+		}
+		Expect(released(ctx, releases)).To(Equal(before))
+		Expect(releases.Services(ctx)).To(Equal([]string{"web"}))
+	})
+
 	It("forgets one service and leaves the others", func(ctx SpecContext) {
 		for _, service := range []string{"web", "web-api"} {
 			Expect(releases.Stage(ctx, Staging(service, 1))).To(Succeed())

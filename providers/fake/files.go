@@ -18,6 +18,8 @@ type serviceFiles struct {
 	// upstream is the file as it is; empty is no file.
 	upstream string
 	secrets  map[string]providers.SecretBytes
+	// unfinished are directories that were being discarded when the daemon died.
+	unfinished []string
 }
 
 // files makes the service's files when there are none yet.

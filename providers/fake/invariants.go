@@ -47,7 +47,7 @@ func (x *watch) broken(format string, args ...any) {
 func (x *watch) newPass() { x.failed = "" }
 
 // removals are the calls that invariant 6 forbids after a failed observation.
-var removals = [...]string{"closures.Unroot", "units.Stop", "units.Remove", "releases.Discard", "releases.Forget", "routes.Remove", "leftovers.Clear"}
+var removals = [...]string{"closures.Unroot", "units.Stop", "units.Remove", "releases.Discard", "releases.Tidy", "releases.Forget", "routes.Remove", "leftovers.Clear"}
 
 // seen looks at every call with its answer.
 func (x *watch) seen(c Call, err error) {

@@ -25,6 +25,7 @@ func (r releases) Observe(ctx context.Context, service string) (facts providers.
 		}
 		facts = providers.ReleaseFacts{
 			Staged: maps.Clone(f.staged), Pointers: maps.Clone(f.pointers), Upstream: exactAddress(f.upstream),
+			Unfinished: slices.Clone(f.unfinished),
 		}
 		maps.DeleteFunc(facts.Staged, func(instance string, _ providers.StagedRelease) bool { return f.damaged[instance] })
 		return nil
@@ -123,8 +124,9 @@ func (r releases) Pardon(ctx context.Context, service, instance string) error {
 	})
 }
 
+// Discard is two effects, as on a disk: out of sight first, and then deleted.
 func (r releases) Discard(ctx context.Context, service, instance string) error {
-	return r.w.run(ctx, act("releases.Discard", service, instance), func() error {
+	err := r.w.run(ctx, act("releases.Discard", service, instance), func() error {
 		f := r.w.files(service)
 		for slot, named := range f.pointers {
 			if named == instance {
@@ -134,7 +136,21 @@ func (r releases) Discard(ctx context.Context, service, instance string) error {
 		delete(f.staged, instance)
 		delete(f.damaged, instance)
 		delete(f.secrets, instance)
+		f.unfinished = []string{".tmp-" + instance}
 		r.w.watchDiscard(service, instance)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return r.Tidy(ctx, service)
+}
+
+func (r releases) Tidy(ctx context.Context, service string) error {
+	return r.w.run(ctx, act("releases.Tidy", service), func() error {
+		if f := r.w.releases[service]; f != nil {
+			f.unfinished = nil
+		}
 		return nil
 	})
 }

@@ -96,6 +96,9 @@ func killedAt(t *testing.T, step, syscall string, n int) bool {
 	where := fmt.Sprintf("%s, killed at %s number %d", step, syscall, n)
 	left := shows(t, dir, New(Options{Paths: providers.Paths{StateDir: dir}}))
 
+	if n%2 == 0 { // some passes tidy up before they repeat a step
+		tidied(t, dir, left, where)
+	}
 	d := New(Options{Paths: providers.Paths{StateDir: dir}})
 	if err := steps[step](context.Background(), d); err != nil {
 		t.Fatalf("%s: repeating it: %v", where, err)
@@ -110,7 +113,23 @@ func killedAt(t *testing.T, step, syscall string, n int) bool {
 	return died
 }
 
-// shows is what can be seen of the service, without the times.
+// tidied expects that what is unfinished goes, and that nothing else changes.
+func tidied(t *testing.T, dir string, left providers.ReleaseFacts, where string) {
+	t.Helper()
+	d := New(Options{Paths: providers.Paths{StateDir: dir}})
+	if err := d.Tidy(context.Background(), "web"); err != nil {
+		t.Fatalf("%s: tidying: %v", where, err)
+	}
+	facts, err := d.Observe(context.Background(), "web")
+	if err != nil || len(facts.Unfinished) > 0 {
+		t.Errorf("%s: tidying left %v (%v)", where, facts.Unfinished, err)
+	}
+	if now := shows(t, dir, d); !reflect.DeepEqual(now, left) {
+		t.Errorf("%s: tidying made of\n%+v\nthis\n%+v", where, left, now)
+	}
+}
+
+// shows is what can be seen of the service, without the times and what is unfinished.
 func shows(t *testing.T, dir string, d *Directory) providers.ReleaseFacts {
 	t.Helper()
 	facts, err := d.Observe(context.Background(), "web")
@@ -121,6 +140,7 @@ func shows(t *testing.T, dir string, d *Directory) providers.ReleaseFacts {
 		r.StagedAt = r.StagedAt.Truncate(1 << 62)
 		facts.Staged[name] = r
 	}
+	facts.Unfinished = nil
 	upstream, err := os.ReadFile(filepath.Join(dir, "upstreams", "web"))
 	if err != nil || string(upstream) != facts.Upstream+"\n" {
 		t.Fatalf("the upstream file holds %q (%v)", upstream, err)

@@ -95,4 +95,30 @@ var _ = Describe("the leftovers of the release directories", func() {
 		}
 		Expect(foreign).To(BeARegularFile())
 	})
+
+	It("go by Tidy, too, with the secrets in them, and those of other services stay", func(ctx SpecContext) {
+		one := conformance.Staging("web", 1)
+		Expect(d.Stage(ctx, one)).To(Succeed())
+		name := one.Instance.String()
+		half := filepath.Dir(leave(paths.Releases(), "web", ".tmp-1abc-none", "secrets"))
+		flip := filepath.Join(paths.Releases(), "web", ".tmp-primary")
+		Expect(os.Symlink(name, flip)).To(Succeed())
+		other := leave(paths.Releases(), "api", ".tmp-1abc-none", "secrets")
+		notes := leave(paths.Releases(), "web", "notes.txt")
+
+		facts, err := d.Observe(ctx, "web")
+		Expect(err).NotTo(HaveOccurred())
+		Expect(facts.Unfinished).To(Equal([]string{filepath.Base(half), filepath.Base(flip)}))
+		Expect(d.Tidy(ctx, "web")).To(Succeed())
+
+		Expect(half).NotTo(BeAnExistingFile())
+		_, err = os.Lstat(flip)
+		Expect(err).To(MatchError(os.ErrNotExist))
+		Expect(other).To(BeARegularFile())
+		Expect(notes).To(BeARegularFile())
+		facts, err = d.Observe(ctx, "web")
+		Expect(err).NotTo(HaveOccurred())
+		Expect(facts.Unfinished).To(BeEmpty())
+		Expect(facts.Staged).To(HaveKey(name))
+	})
 })

@@ -9,11 +9,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
 	v1 "deployer/api/v1"
 	"deployer/providers"
+	"deployer/providers/internal/durable"
 )
 
 // Observe reads what is there. A directory that is not whole, a pointer that names
@@ -49,6 +51,8 @@ func (d *Directory) Observe(_ context.Context, service string) (providers.Releas
 			if target, err := os.Readlink(filepath.Join(dir, name)); err == nil && validName(target) {
 				facts.Pointers[slot] = target
 			}
+		case durable.IsTemp(name):
+			facts.Unfinished = append(facts.Unfinished, name)
 		case validName(name):
 			r, err := d.release(own, service, name)
 			if err != nil {
@@ -59,6 +63,7 @@ func (d *Directory) Observe(_ context.Context, service string) (providers.Releas
 			}
 		}
 	}
+	slices.Sort(facts.Unfinished)
 	d.mu.Lock()
 	d.known[service] = seen
 	d.mu.Unlock()

@@ -157,6 +157,23 @@ func (d *Directory) Discard(ctx context.Context, service, instance string) error
 	})
 }
 
+// Tidy deletes what crashes left of stagings, flips and discards of a service. The passes of
+// a service come one after the other, so nothing of it is being made meanwhile.
+func (d *Directory) Tidy(ctx context.Context, service string) error {
+	facts, err := d.Observe(ctx, service)
+	if err != nil || len(facts.Unfinished) == 0 {
+		return err
+	}
+	return d.write(service, "tidying the releases of "+service, func(root *os.Root) error {
+		for _, name := range facts.Unfinished {
+			if err := durable.RemoveAll(root, name); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 // Forget deletes all of a service: pointers first, so that no start finds half of it, the
 // upstream file last, so that Services names it until everything is gone.
 func (d *Directory) Forget(_ context.Context, service string) error {
