@@ -13,10 +13,8 @@ import (
 )
 
 var _ = Describe("kill -9 of the daemon", func() {
-	// A rollout takes three seconds or so; a kill comes somewhere in it, and sometimes another
-	// while the next daemon takes up what the last one left.
-	const longest = 4 * time.Second
-
+	// A kill comes somewhere in a rollout, and sometimes another while the next daemon takes up
+	// what the last one left.
 	It("at random moments of rollouts under load loses no request, and changes no end", func(ctx SpecContext) {
 		chance := chances()
 		service, bystander := stage.Overlapping("killed", 8400), stage.Overlapping("calm", 8401)
@@ -35,16 +33,14 @@ var _ = Describe("kill -9 of the daemon", func() {
 			next := stage.Changed(service, stage.Change{
 				Release: fmt.Sprintf("release-%d", i), StorePath: paths[i%2], Settings: map[string]string{"graceful": []string{"yes", "no"}[i/2%2]},
 			})
+			By(next.Env["PROGRAM_RELEASE"])
 			s.Apply(ctx, next)
-			wait := time.Duration(chance.Int64N(int64(longest)))
-			time.Sleep(wait)
-			Expect(s.Biz.Kill(ctx, daemon, "SIGKILL")).To(Succeed())
+			someDeath(chance, i).strike(ctx)
 			if chance.IntN(3) == 0 {
 				again++
 				time.Sleep(time.Second + time.Duration(chance.Int64N(int64(time.Second)))) // systemd waits a second
 				s.Run(ctx, s.Biz, "systemctl", "kill", "--signal=SIGKILL", daemon)
 			}
-			By(fmt.Sprintf("release %d, killed after %s", i, wait.Round(time.Millisecond)))
 			s.WaitAtRest(ctx, next)
 		}
 		report := l.End()
@@ -75,8 +71,7 @@ var _ = Describe("kill -9 of the daemon", func() {
 			bad := stage.Changed(service, stage.Change{Release: fmt.Sprintf("bad-%d", i), Settings: settings})
 			bad.Deploy.Soak = v1.Duration(3 * time.Second)
 			s.Apply(ctx, bad)
-			time.Sleep(time.Duration(chance.Int64N(int64(longest))))
-			Expect(s.Biz.Kill(ctx, daemon, "SIGKILL")).To(Succeed())
+			someDeath(chance, i).strike(ctx)
 			s.WaitBad(ctx, bad, good)
 		}
 		s.Apply(ctx, good)
