@@ -41,7 +41,7 @@ func (d death) String() string {
 func someDeath(chance *rand.Rand, i int) death {
 	d := death{after: time.Duration(chance.Int64N(int64(longest)))}
 	if i%2 == 1 {
-		d.call, d.n = changes[chance.IntN(len(changes))], 1+chance.IntN(8)
+		d.call, d.n = changes[chance.IntN(len(changes))], 1+chance.IntN(3)
 	}
 	return d
 }
